@@ -1,0 +1,94 @@
+/**
+ * The contract between the director and whatever moves packets or bytes. The director applies a verb to its table and
+ * hands it to the engine; the engine forwards accordingly and answers with counters and connections.
+ */
+import type {
+  DestinationId,
+  DestinationSettings,
+  Protocol,
+  ServiceId,
+  ServiceSettings,
+} from '../director/table.ts';
+import type { Verb } from '../director/verbs.ts';
+import type { Address } from '../util/ip.ts';
+
+export type EngineName = 'relay' | 'packet' | 'ebpf';
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Ready to forward when it resolves. @throws with a message for people when it cannot run on this host. */
+  start(): Promise<void>;
+  /** Takes over one applied verb. Never fails: what it cannot do it reports through {@link EngineEvents.problem}. */
+  apply(verb: Verb): void;
+  /**
+   * Why this engine cannot forward for such a service or destination (naming the directive and an engine that can),
+   * or undefined when it can.
+   */
+  refuses(
+    service: ServiceId,
+    settings: ServiceSettings,
+    destination?: DestinationSettings,
+  ): string | undefined;
+  report(): Promise<EngineReport>;
+  connections(): Promise<readonly ConnectionEntry[]>;
+  /** Stops forwarding. Resolves to the number of open connections that it had to close. */
+  stop(): Promise<number>;
+}
+
+/** How an engine speaks to whoever composed it. */
+export interface EngineEvents {
+  /** Something an operator must know: a listener that could not be opened, a forwarder that died and was restarted. */
+  problem(message: string): void;
+  info(message: string): void;
+}
+
+export interface Counters {
+  readonly connections: number;
+  readonly inPackets: number;
+  readonly outPackets: number;
+  readonly inBytes: number;
+  readonly outBytes: number;
+}
+
+export const zeroCounters: Counters = {
+  connections: 0,
+  inPackets: 0,
+  outPackets: 0,
+  inBytes: 0,
+  outBytes: 0,
+};
+
+export interface DestinationReport {
+  readonly id: DestinationId;
+  readonly counters: Counters;
+  /** Connections in ESTABLISHED, SYN_SENT, SYN_RECV or SYNACK. */
+  readonly active: number;
+  /** Connections in every other state, and all UDP flows. */
+  readonly inactive: number;
+  /** Persistence templates. */
+  readonly persistent: number;
+}
+
+export interface ServiceReport {
+  readonly id: ServiceId;
+  readonly counters: Counters;
+  readonly destinations: readonly DestinationReport[];
+}
+
+export interface EngineReport {
+  readonly services: readonly ServiceReport[];
+}
+
+/** One row of the connection table (`ipvsadm -L -c`). */
+export interface ConnectionEntry {
+  readonly protocol: Protocol | 'ip';
+  readonly state: string;
+  /** Seconds until the entry expires. */
+  readonly expires: number;
+  readonly client: Address;
+  readonly clientPort: number;
+  readonly virtual: Address;
+  readonly virtualPort: number;
+  readonly destination: Address;
+  readonly destinationPort: number;
+}

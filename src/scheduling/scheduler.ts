@@ -1,0 +1,25 @@
+/** What every scheduler is: a few functions over the {@link Pool}, whose own state lives in the service's state words. */
+import type { Pool } from './pool.ts';
+
+/** The new connection to be scheduled, for the schedulers that hash it. Reused; words are host order. */
+export interface Flow {
+  readonly family: 4 | 6;
+  /** Client address: 4 words, IPv4 in word 0. */
+  readonly client: Int32Array;
+  readonly clientPort: number;
+  /** Virtual address, likewise. */
+  readonly virtual: Int32Array;
+}
+
+export interface Scheduler {
+  /** The kernel's name: `rr`. */
+  readonly name: string;
+  /** The scheduler was attached to the service (its state words are 0), destinations may already be there. */
+  attached(pool: Pool, service: number): void;
+  /** Destinations were added, edited or removed. */
+  changed(pool: Pool, service: number): void;
+  /** This destination is about to be unlinked. */
+  removing(pool: Pool, service: number, destination: number): void;
+  /** The destination for a new connection, or NONE: refused. Allocates nothing. */
+  pick(pool: Pool, service: number, flow: Flow): number;
+}
