@@ -1,0 +1,304 @@
+/**
+ * The relay's forwarding process: keeps the table that its threads share, starts one thread a core, and answers the
+ * daemon. It never touches a byte of traffic itself. Ends when the daemon does.
+ */
+import { availableParallelism, networkInterfaces } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { serviceKey } from '../../director/table.ts';
+import * as c from '../../platform/libc.ts';
+import type { PoolSize } from '../../scheduling/pool.ts';
+import { Pool } from '../../scheduling/pool.ts';
+import { canonicalAddress, familyOf } from '../../util/ip.ts';
+import type { ConnectionEntry, Counters, EngineReport } from '../engine.ts';
+import { zeroCounters } from '../engine.ts';
+import { siblingModule } from './module-url.ts';
+import type {
+  FromForwarder,
+  FromThread,
+  ListenerSpec,
+  ThreadData,
+  ToForwarder,
+  ToThread,
+} from './protocol.ts';
+import { openService } from './listen.ts';
+import type { RelayService } from './table.ts';
+import { RelayTable } from './table.ts';
+import { Tallies } from './tallies.ts';
+
+const size: PoolSize = { services: 16384, destinations: 65536 };
+const wantedOpenFiles = 1_048_576;
+const mostThreads = 16;
+/** Milliseconds over which failed connects are gathered into one log line. */
+const failureWindow = 5000;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly wake: number;
+  readonly tallies: Tallies;
+}
+
+class Forwarder {
+  readonly #buffer = new SharedArrayBuffer(Pool.bytes(size));
+  readonly #pool = new Pool(this.#buffer, size);
+  readonly #threads: Thread[] = [];
+  readonly #table: RelayTable;
+  /** What the counters stood at when a slot's present life, or zeroing, began; by tally row. */
+  readonly #baselines = new Map<number, Counters>();
+  /** Answers still missing from threads, by request. */
+  readonly #waiting = new Map<number, { missing: number; connections: ConnectionEntry[]; closed: number }>();
+  readonly #failures = new Map<number, { count: number; error: string }>();
+  /** Services whose socket is not open, with the reason that was told. */
+  readonly #shut = new Map<number, string>();
+
+  constructor() {
+    this.#table = new RelayTable(this.#pool, size, {
+      toThreads: (message) => {
+        if (message.type === 'listen' && !this.#mayListen(message.spec)) return;
+        this.#toThreads(message);
+      },
+      problem: (message) => {
+        tell({ type: 'problem', message });
+      },
+      slotTaken: (kind, slot) => {
+        this.#setBaseline(kind === 'service' ? slot : size.services + slot);
+      },
+      zeroed: (service) => {
+        this.#zero(service);
+      },
+    });
+  }
+
+  async start(threads: number): Promise<void> {
+    c.raiseOpenFiles(wantedOpenFiles);
+    await Promise.all(Array.from({ length: threads }, () => this.#startThread()));
+    process.on('message', (message: ToForwarder) => {
+      if (message.type === 'verbs') this.#table.apply(message.verbs);
+      else this.#request(message.id, message.request);
+    });
+    setInterval(() => {
+      this.#reportFailures();
+    }, failureWindow).unref();
+    tell({ type: 'ready' });
+  }
+
+  #startThread(): Promise<void> {
+    const wake = c.eventfd(0, c.SOCK_NONBLOCK | c.SOCK_CLOEXEC);
+    const tallies = Tallies.buffer(size.services + size.destinations);
+    const workerData: ThreadData = { pool: this.#buffer, size, tallies, wake };
+    const worker = new Worker(siblingModule(import.meta.url, 'thread'), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
+    this.#threads.push({ worker, wake, tallies: new Tallies(tallies) });
+    return new Promise((resolve, reject) => {
+      worker.on('error', (error: Error) => {
+        reject(error);
+        // The daemon starts another process with the table replayed; half a relay would be worse than none.
+        tell({ type: 'problem', message: `a relay thread died: ${error.stack ?? error.message}` });
+        process.exitCode = 1;
+        process.disconnect();
+      });
+      worker.on('message', (message: FromThread) => {
+        if (message.type === 'ready') resolve();
+        else this.#fromThread(message);
+      });
+    });
+  }
+
+  #toThreads(message: ToThread): void {
+    for (const { worker, wake } of this.#threads) {
+      worker.postMessage(message);
+      c.write(wake, wakeUp, 8);
+    }
+  }
+
+  /**
+   * Threads share a service's socket among themselves, which any other process of this user could join unnoticed. So
+   * the address is first opened alone: that fails when anybody else has it.
+   */
+  #mayListen(spec: ListenerSpec): boolean {
+    const opened = openService(spec, false);
+    if ('fd' in opened) {
+      c.close(opened.fd);
+      if (!isLocal(spec.address)) {
+        tell({
+          type: 'info',
+          message: `${this.#serviceName(spec.service)}: ${spec.address} is not an address of this host yet; traffic starts when it is`,
+        });
+      }
+      if (this.#shut.delete(spec.service)) this.#tellListening(spec.service);
+      return true;
+    }
+    const error = c.errorText(opened.error);
+    if (this.#shut.get(spec.service) !== error) this.#tellShut(spec, error);
+    this.#shut.set(spec.service, error);
+    setTimeout(() => {
+      const service = this.#table.service(spec.service);
+      if (service?.listening === true && this.#mayListen(spec)) this.#toThreads({ type: 'listen', spec });
+    }, 1000).unref();
+    return false;
+  }
+
+  #tellShut(spec: ListenerSpec, error: string): void {
+    const hint =
+      error === 'Permission denied'
+        ? 'ports below 1024 need root'
+        : 'is another program using this address and port?';
+    tell({
+      type: 'problem',
+      message: `${this.#serviceName(spec.service)} gets no traffic: ${error} (${hint}); trying again every second`,
+    });
+  }
+
+  #tellListening(service: number): void {
+    tell({ type: 'info', message: `${this.#serviceName(service)} gets traffic now` });
+  }
+
+  #fromThread(message: Exclude<FromThread, { type: 'ready' }>): void {
+    switch (message.type) {
+      case 'problem':
+        tell(message);
+        break;
+      case 'listening':
+        this.#tellListening(message.service);
+        break;
+      case 'not-listening':
+        tell({
+          type: 'problem',
+          message: `${this.#serviceName(message.service)}: ${message.error}; trying again`,
+        });
+        break;
+      case 'attempt-failed': {
+        const count = (this.#failures.get(message.destination)?.count ?? 0) + 1;
+        this.#failures.set(message.destination, { count, error: message.error });
+        break;
+      }
+      case 'connections':
+      case 'stopped':
+        this.#answer(message);
+        break;
+    }
+  }
+
+  #serviceName(slot: number): string {
+    const service = this.#table.service(slot);
+    return service === undefined ? 'a deleted service' : serviceKey(service.id);
+  }
+
+  #reportFailures(): void {
+    for (const [slot, { count, error }] of this.#failures) {
+      const times = count === 1 ? 'a new connection' : `${count} new connections`;
+      tell({
+        type: 'problem',
+        message: `${this.#table.nameOf(slot)} did not take ${times} (${error}); the next server was tried`,
+      });
+    }
+    this.#failures.clear();
+  }
+
+  // ---- answers to the daemon
+
+  #request(id: number, request: 'report' | 'connections' | 'stop'): void {
+    if (request === 'report') {
+      tell({ type: 'report', id, report: this.#report() });
+      return;
+    }
+    this.#waiting.set(id, { missing: this.#threads.length, connections: [], closed: 0 });
+    this.#toThreads({ type: request, id });
+  }
+
+  #answer(message: Extract<FromThread, { type: 'connections' | 'stopped' }>): void {
+    const answer = this.#waiting.get(message.id);
+    if (answer === undefined) return;
+    answer.missing -= 1;
+    if (message.type === 'connections') answer.connections.push(...message.connections);
+    else answer.closed += message.closed;
+    if (answer.missing > 0) return;
+    this.#waiting.delete(message.id);
+    if (message.type === 'connections') {
+      tell({ type: 'connections', id: message.id, connections: answer.connections });
+      return;
+    }
+    tell({ type: 'stopped', id: message.id, closed: answer.closed });
+    process.disconnect();
+  }
+
+  #report(): EngineReport {
+    return {
+      services: Array.from(this.#table.services(), (service) => ({
+        id: service.id,
+        counters: this.#counters(service.slot),
+        destinations: Array.from(service.destinations.values(), ({ id, slot }) => ({
+          id,
+          counters: this.#counters(size.services + slot),
+          active: this.#pool.active(slot),
+          inactive: this.#pool.inactive(slot),
+          persistent: this.#pool.persistent(slot),
+        })),
+      })),
+    };
+  }
+
+  #counters(row: number): Counters {
+    const base = this.#baselines.get(row);
+    const total = this.#total(row);
+    return base === undefined ? total : subtract(total, base);
+  }
+
+  #total(row: number): Counters {
+    return this.#threads.reduce((sum, { tallies }) => add(sum, tallies.read(row)), zeroCounters);
+  }
+
+  #setBaseline(row: number): void {
+    const total = this.#total(row);
+    if (total.connections === 0 && total.inPackets === 0 && total.outPackets === 0)
+      this.#baselines.delete(row);
+    else this.#baselines.set(row, total);
+  }
+
+  #zero(only: RelayService | undefined): void {
+    for (const service of only === undefined ? this.#table.services() : [only]) {
+      this.#setBaseline(service.slot);
+      for (const { slot } of service.destinations.values()) this.#setBaseline(size.services + slot);
+    }
+  }
+}
+
+const wakeUp = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+
+function tell(message: FromForwarder): void {
+  if (process.connected) process.send?.(message);
+}
+
+function add(a: Counters, b: Counters): Counters {
+  return combine(a, b, 1);
+}
+
+function subtract(a: Counters, b: Counters): Counters {
+  return combine(a, b, -1);
+}
+
+function combine(a: Counters, b: Counters, sign: 1 | -1): Counters {
+  return {
+    connections: a.connections + sign * b.connections,
+    inPackets: a.inPackets + sign * b.inPackets,
+    outPackets: a.outPackets + sign * b.outPackets,
+    inBytes: a.inBytes + sign * b.inBytes,
+    outBytes: a.outBytes + sign * b.outBytes,
+  };
+}
+
+function isLocal(address: string): boolean {
+  if (familyOf(address) === 'inet' && address.startsWith('127.')) return true;
+  return Object.values(networkInterfaces()).some((list) =>
+    list?.some((entry) => canonicalAddress(entry.address) === address),
+  );
+}
+
+process.on('disconnect', () => {
+  process.exit();
+});
+// A terminal's Ctrl-C reaches the whole group; the daemon decides when forwarding ends.
+process.on('SIGINT', () => undefined);
+const threads = Number(process.env['DIRECTORD_RELAY_THREADS'] ?? 0);
+await new Forwarder().start(threads > 0 ? threads : Math.min(availableParallelism(), mostThreads));

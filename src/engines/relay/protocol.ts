@@ -1,0 +1,60 @@
+/** What the daemon's side, the forwarder process and its threads say to each other. Structured-clone messages. */
+import type { Timeouts } from '../../director/table.ts';
+import type { Verb } from '../../director/verbs.ts';
+import type { Address } from '../../util/ip.ts';
+import type { PoolSize } from '../../scheduling/pool.ts';
+import type { ConnectionEntry, EngineReport } from '../engine.ts';
+
+export type Request = 'report' | 'connections' | 'stop';
+
+/** Daemon to forwarder. */
+export type ToForwarder =
+  | { readonly type: 'verbs'; readonly verbs: readonly Verb[] }
+  | { readonly type: 'request'; readonly id: number; readonly request: Request };
+
+/** Forwarder to daemon. */
+export type FromForwarder =
+  | { readonly type: 'ready' }
+  | { readonly type: 'problem' | 'info'; readonly message: string }
+  | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
+  | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
+  | { readonly type: 'stopped'; readonly id: number; readonly closed: number };
+
+/** What a thread must know of a service to listen for it. */
+export interface ListenerSpec {
+  /** Pool slot of the service. */
+  readonly service: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly address: Address;
+  readonly port: number;
+  readonly proxyProtocol: 'none' | 'v1' | 'v2';
+}
+
+/** Forwarder to thread. */
+export type ToThread =
+  | { readonly type: 'listen'; readonly spec: ListenerSpec }
+  | { readonly type: 'unlisten'; readonly service: number }
+  /** A destination left the table (its connections' client side is held) or came back. */
+  | { readonly type: 'hold'; readonly destination: number; readonly held: boolean }
+  | { readonly type: 'timeouts'; readonly timeouts: Timeouts }
+  | { readonly type: 'connections'; readonly id: number }
+  | { readonly type: 'stop'; readonly id: number };
+
+/** Thread to forwarder. */
+export type FromThread =
+  | { readonly type: 'ready' }
+  | { readonly type: 'listening'; readonly service: number }
+  | { readonly type: 'not-listening'; readonly service: number; readonly error: string }
+  | { readonly type: 'attempt-failed'; readonly destination: number; readonly error: string }
+  | { readonly type: 'problem'; readonly message: string }
+  | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
+  | { readonly type: 'stopped'; readonly id: number; readonly closed: number };
+
+/** What a thread is born with. */
+export interface ThreadData {
+  readonly pool: SharedArrayBuffer;
+  readonly size: PoolSize;
+  readonly tallies: SharedArrayBuffer;
+  /** eventfd that is written after each message, since the thread does not live on Node's loop. */
+  readonly wake: number;
+}

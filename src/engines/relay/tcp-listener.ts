@@ -1,0 +1,88 @@
+/** Accepts the connections of one TCP virtual service on one thread and schedules each. Hot path. */
+import { NO_SLOT } from '../../connections/connection-table.ts';
+import { TcpState } from '../../connections/tcp-states.ts';
+import * as c from '../../platform/libc.ts';
+import type { Watcher } from './event-loop.ts';
+import type { ListenerSpec } from './protocol.ts';
+import { addressWords } from './socket-address.ts';
+import type { Attempts } from './tcp-connection.ts';
+import { refuse, TcpConnection } from './tcp-connection.ts';
+import type { ThreadContext } from './thread-context.ts';
+import { familyOf } from '../../util/ip.ts';
+
+/** Connections accepted before others get their turn. */
+const MOST_ACCEPTS = 32;
+/** Milliseconds without accepting after the process ran out of descriptors. */
+const RELIEF_MILLISECONDS = 100;
+const nobody: readonly number[] = [];
+
+export class TcpListener implements Watcher {
+  readonly #thread: ThreadContext;
+  readonly #attempts: Attempts;
+  readonly #spec: ListenerSpec;
+  readonly #fd: number;
+  readonly #virtual: Int32Array;
+  readonly #family: 4 | 6;
+  #reliefUntil = 0;
+
+  constructor(thread: ThreadContext, attempts: Attempts, spec: ListenerSpec, fd: number) {
+    this.#thread = thread;
+    this.#attempts = attempts;
+    this.#spec = spec;
+    this.#fd = fd;
+    this.#virtual = addressWords(spec.address);
+    this.#family = familyOf(spec.address) === 'inet' ? 4 : 6;
+    thread.loop.watch(fd, this, 'level');
+  }
+
+  ready(): void {
+    for (let count = 0; count < MOST_ACCEPTS; count++) {
+      const { peer } = this.#thread;
+      peer.reset();
+      const client = c.accept4(this.#fd, peer.bytes, peer.length, c.SOCK_NONBLOCK | c.SOCK_CLOEXEC);
+      if (client < 0) {
+        const error = c.errno();
+        if (error === c.EMFILE || error === c.ENFILE) this.#outOfDescriptors(error);
+        return;
+      }
+      this.#admit(client);
+    }
+  }
+
+  /** Called about once a second: accepts again after a lack of descriptors. */
+  tick(): void {
+    if (this.#reliefUntil === 0 || this.#thread.loop.now < this.#reliefUntil) return;
+    this.#reliefUntil = 0;
+    this.#thread.loop.watch(this.#fd, this, 'level');
+  }
+
+  close(): void {
+    this.#thread.loop.close(this.#fd);
+  }
+
+  #admit(client: number): void {
+    const { key, peer, table, loop } = this.#thread;
+    key.protocol = c.IPPROTO_TCP;
+    key.family = this.#family;
+    peer.words(key.client);
+    key.clientPort = peer.port;
+    key.virtual.set(this.#virtual);
+    key.virtualPort = this.#spec.port;
+    // The client uses its port again while the old entry is still in TIME_WAIT or CLOSE: scheduled anew, as IPVS does.
+    const old = table.find(key);
+    if (old !== NO_SLOT) {
+      this.#thread.owners[old]?.abort();
+      table.remove(old);
+    }
+    const slot = this.#thread.schedule(this.#spec.service, TcpState.synRecv, nobody);
+    if (slot === NO_SLOT) refuse(loop, client);
+    else new TcpConnection(this.#thread, this.#attempts, this.#spec, client, slot);
+  }
+
+  /** The backlog would wake us for ever: look away for a moment, and say so. */
+  #outOfDescriptors(error: number): void {
+    this.#thread.tell({ type: 'problem', message: `clients have to wait: ${c.errorText(error)}` });
+    this.#thread.loop.unwatch(this.#fd);
+    this.#reliefUntil = this.#thread.loop.now + RELIEF_MILLISECONDS;
+  }
+}

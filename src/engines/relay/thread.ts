@@ -1,0 +1,196 @@
+/**
+ * A forwarding thread of the relay: opens its share of every service, and turns its event loop until it is told to stop.
+ * The pool and the tallies are shared with the forwarder; connections belong to the thread that accepted them.
+ */
+import { randomInt } from 'node:crypto';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { ConnectionKey } from '../../connections/connection-key.ts';
+import { ConnectionTable } from '../../connections/connection-table.ts';
+import { stateName } from '../../connections/tcp-states.ts';
+import { ConnectionTimeouts } from '../../connections/timeouts.ts';
+import * as c from '../../platform/libc.ts';
+import { Pool } from '../../scheduling/pool.ts';
+import type { ConnectionEntry } from '../engine.ts';
+import { EventLoop } from './event-loop.ts';
+import { openService } from './listen.ts';
+import { Pipes } from './pipes.ts';
+import type { FromThread, ListenerSpec, ThreadData, ToThread } from './protocol.ts';
+import { SockaddrReader, wordsToAddress } from './socket-address.ts';
+import { Tallies } from './tallies.ts';
+import type { Attempts } from './tcp-connection.ts';
+import { TcpListener } from './tcp-listener.ts';
+import { ThreadContext } from './thread-context.ts';
+import { UdpListener } from './udp-listener.ts';
+
+/** Longest wait for events: the beat of timers. */
+const BEAT_MILLISECONDS = 250;
+
+class ForwardingThread {
+  readonly #port: NonNullable<typeof parentPort>;
+  readonly #data: ThreadData;
+  readonly #loop = new EventLoop();
+  readonly #timeouts = new ConnectionTimeouts();
+  readonly #context: ThreadContext;
+  readonly #attempts: Attempts = new Map();
+  readonly #listeners = new Map<number, TcpListener | UdpListener>();
+  /** Services whose socket could not be opened yet, tried again every second. */
+  readonly #wanted = new Map<number, ListenerSpec>();
+  readonly #wakeBuffer = new Uint8Array(8);
+  #running = true;
+  #lastSecond = 0;
+
+  constructor(port: NonNullable<typeof parentPort>, data: ThreadData) {
+    this.#port = port;
+    this.#data = data;
+    const pool = new Pool(data.pool, data.size);
+    this.#context = new ThreadContext({
+      loop: this.#loop,
+      pool,
+      size: data.size,
+      table: new ConnectionTable(pool, {
+        seed: randomInt(2 ** 32 - 1),
+        timeouts: this.#timeouts,
+        now: this.#loop.now,
+      }),
+      pipes: new Pipes(),
+      peer: new SockaddrReader(),
+      key: new ConnectionKey(),
+      tallies: new Tallies(data.tallies),
+      tell: (message) => {
+        this.#tell(message);
+      },
+    });
+  }
+
+  run(): void {
+    this.#loop.watch(this.#data.wake, { ready: this.#takeMessages }, 'level');
+    this.#tell({ type: 'ready' });
+    while (this.#running) {
+      this.#loop.turn(BEAT_MILLISECONDS);
+      this.#giveUpAttempts();
+      if (this.#loop.now - this.#lastSecond >= 1000) this.#everySecond();
+    }
+  }
+
+  readonly #takeMessages = (): void => {
+    c.read(this.#data.wake, this.#wakeBuffer, 8);
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port) as { message: ToThread } | undefined;
+      if (received === undefined) return;
+      this.#take(received.message);
+    }
+  };
+
+  #take(message: ToThread): void {
+    switch (message.type) {
+      case 'listen':
+        this.#unlisten(message.spec.service);
+        this.#listen(message.spec);
+        break;
+      case 'unlisten':
+        this.#unlisten(message.service);
+        break;
+      case 'hold':
+        this.#hold(message.destination, message.held);
+        break;
+      case 'timeouts':
+        this.#timeouts.set(message.timeouts);
+        break;
+      case 'connections':
+        this.#tell({ type: 'connections', id: message.id, connections: this.#entries() });
+        break;
+      case 'stop':
+        this.#stop(message.id);
+        break;
+    }
+  }
+
+  #listen(spec: ListenerSpec): void {
+    const opened = openService(spec, true);
+    if ('error' in opened) {
+      if (!this.#wanted.has(spec.service)) {
+        this.#tell({ type: 'not-listening', service: spec.service, error: c.errorText(opened.error) });
+      }
+      this.#wanted.set(spec.service, spec);
+      return;
+    }
+    if (this.#wanted.delete(spec.service)) this.#tell({ type: 'listening', service: spec.service });
+    this.#listeners.set(
+      spec.service,
+      spec.protocol === 'tcp'
+        ? new TcpListener(this.#context, this.#attempts, spec, opened.fd)
+        : new UdpListener(this.#context, spec, opened.fd),
+    );
+  }
+
+  #unlisten(service: number): void {
+    this.#wanted.delete(service);
+    this.#listeners.get(service)?.close();
+    this.#listeners.delete(service);
+  }
+
+  #hold(destination: number, held: boolean): void {
+    const { table, owners } = this.#context;
+    owners.forEach((owner, slot) => {
+      if (owner !== undefined && table.destination(slot) === destination) owner.hold(held);
+    });
+  }
+
+  #giveUpAttempts(): void {
+    for (const [connection, deadline] of this.#attempts) {
+      if (deadline > this.#loop.now) return;
+      connection.giveUp();
+    }
+  }
+
+  #everySecond(): void {
+    this.#lastSecond = this.#loop.now;
+    for (const listener of this.#listeners.values()) listener.tick();
+    for (const spec of [...this.#wanted.values()]) this.#listen(spec);
+    this.#context.table.advance(this.#loop.now, (slot) => {
+      this.#context.owners[slot]?.expire();
+      return 0;
+    });
+  }
+
+  #entries(): ConnectionEntry[] {
+    const { table, pool, key } = this.#context;
+    const entries: ConnectionEntry[] = [];
+    const words = new Int32Array(4);
+    table.forEach((slot) => {
+      table.key(slot, key);
+      const destination = table.destination(slot);
+      for (let word = 0; word < 4; word++) words[word] = pool.addressWord(destination, word);
+      entries.push({
+        protocol: key.protocol === c.IPPROTO_TCP ? 'tcp' : 'udp',
+        state: stateName(key.protocol, table.state(slot)),
+        expires: table.expires(slot, this.#loop.now),
+        client: key.clientAddress(),
+        clientPort: key.clientPort,
+        virtual: key.virtualAddress(),
+        virtualPort: key.virtualPort,
+        destination: wordsToAddress(words, pool.family(destination) === 4 ? 'inet' : 'inet6'),
+        destinationPort: pool.port(destination),
+      });
+    });
+    return entries;
+  }
+
+  #stop(id: number): void {
+    for (const service of [...this.#listeners.keys()]) this.#unlisten(service);
+    let closed = 0;
+    for (const owner of this.#context.owners) {
+      if (owner === undefined) continue;
+      closed += 1;
+      owner.abort();
+    }
+    this.#running = false;
+    this.#tell({ type: 'stopped', id, closed });
+  }
+
+  #tell(message: FromThread): void {
+    this.#port.postMessage(message);
+  }
+}
+
+if (parentPort !== null) new ForwardingThread(parentPort, workerData as ThreadData).run();

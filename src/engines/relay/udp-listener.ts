@@ -1,0 +1,180 @@
+/**
+ * One UDP virtual service on one thread: a flow per client address and port, each with a socket connected to its real
+ * server. Replies leave through the service's own socket, so they come from the virtual address. Hot path.
+ */
+import { NO_SLOT } from '../../connections/connection-table.ts';
+import * as c from '../../platform/libc.ts';
+import { familyOf } from '../../util/ip.ts';
+import type { Watcher } from './event-loop.ts';
+import type { ListenerSpec } from './protocol.ts';
+import { addressWords, destinationSockaddr } from './socket-address.ts';
+import type { Owner, ThreadContext } from './thread-context.ts';
+
+const IPPROTO_UDP = 17;
+/** Datagrams taken before others get their turn. */
+const MOST_DATAGRAMS = 64;
+const nobody: readonly number[] = [];
+
+export class UdpListener implements Watcher {
+  readonly #thread: ThreadContext;
+  readonly #spec: ListenerSpec;
+  readonly #fd: number;
+  readonly #virtual: Int32Array;
+  readonly #family: 4 | 6;
+  /** Flows that still answer through this socket. */
+  readonly #flows = new Set<UdpFlow>();
+
+  constructor(thread: ThreadContext, spec: ListenerSpec, fd: number) {
+    this.#thread = thread;
+    this.#spec = spec;
+    this.#fd = fd;
+    this.#virtual = addressWords(spec.address);
+    this.#family = familyOf(spec.address) === 'inet' ? 4 : 6;
+    thread.loop.watch(fd, this, 'level');
+  }
+
+  ready(): void {
+    const { peer, scratch } = this.#thread;
+    for (let count = 0; count < MOST_DATAGRAMS; count++) {
+      peer.reset();
+      const got = c.recvfrom(this.#fd, scratch, scratch.length, 0, peer.bytes, peer.length);
+      // An ICMP error of an earlier reply is reported here too; the next datagram is none the worse for it.
+      if (got < 0 && c.errno() === c.EAGAIN) return;
+      if (got >= 0) this.#flow()?.toServer(got);
+    }
+  }
+
+  tick(): void {
+    // Nothing waits here: a flow without a descriptor is refused at once.
+  }
+
+  /** The service takes no new flows; its open ones go with its socket. */
+  close(): void {
+    for (const flow of this.#flows) flow.abandon();
+    this.#thread.loop.close(this.#fd);
+  }
+
+  reply(address: Uint8Array, bytes: number): void {
+    c.sendto(this.#fd, this.#thread.scratch, bytes, c.MSG_NOSIGNAL, address, address.length);
+  }
+
+  forget(flow: UdpFlow): void {
+    this.#flows.delete(flow);
+  }
+
+  /** The flow of the datagram that was just read, old or new. */
+  #flow(): UdpFlow | undefined {
+    const { key, peer, table, owners } = this.#thread;
+    key.protocol = IPPROTO_UDP;
+    key.family = this.#family;
+    peer.words(key.client);
+    key.clientPort = peer.port;
+    key.virtual.set(this.#virtual);
+    key.virtualPort = this.#spec.port;
+    const known = table.find(key);
+    if (known !== NO_SLOT) {
+      const owner = owners[known];
+      if (owner instanceof UdpFlow) return owner;
+      table.remove(known);
+    }
+    const slot = this.#thread.schedule(this.#spec.service, 0, nobody);
+    if (slot === NO_SLOT) return undefined;
+    const flow = UdpFlow.open(this.#thread, this, slot, peer.bytes.slice(0, this.#family === 4 ? 16 : 28));
+    if (flow === undefined) table.remove(slot);
+    else this.#flows.add(flow);
+    return flow;
+  }
+}
+
+class UdpFlow implements Watcher, Owner {
+  readonly #thread: ThreadContext;
+  readonly #listener: UdpListener;
+  readonly #slot: number;
+  readonly #server: number;
+  /** The client's sockaddr. */
+  readonly #client: Uint8Array;
+  #held: boolean;
+
+  private constructor(
+    thread: ThreadContext,
+    listener: UdpListener,
+    slot: number,
+    server: number,
+    client: Uint8Array,
+  ) {
+    this.#thread = thread;
+    this.#listener = listener;
+    this.#slot = slot;
+    this.#server = server;
+    this.#client = client;
+    this.#held = !thread.pool.available(thread.table.destination(slot));
+    thread.owners[slot] = this;
+    thread.countConnection(slot);
+    thread.loop.watch(server, this, 'level');
+  }
+
+  /** @returns undefined when no socket could be had; the flow is refused and the daemon told */
+  static open(
+    thread: ThreadContext,
+    listener: UdpListener,
+    slot: number,
+    client: Uint8Array,
+  ): UdpFlow | undefined {
+    const destination = thread.table.destination(slot);
+    const family = thread.pool.family(destination) === 4 ? c.AF_INET : c.AF_INET6;
+    const server = c.socket(family, c.SOCK_DGRAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0);
+    const address = destinationSockaddr(thread.pool, destination);
+    if (server >= 0 && c.connect(server, address, address.length) === 0) {
+      return new UdpFlow(thread, listener, slot, server, client);
+    }
+    const error = c.errorText(c.errno());
+    if (server >= 0) {
+      thread.tell({ type: 'attempt-failed', destination, error });
+      c.close(server);
+    } else thread.tell({ type: 'problem', message: `a UDP client was refused: ${error}` });
+    return undefined;
+  }
+
+  /** Sends on the datagram that lies in the scratch buffer. */
+  toServer(bytes: number): void {
+    // IPVS drops the packets of a flow whose server left the table, and lets its timer run out.
+    if (this.#held) return;
+    c.send(this.#server, this.#thread.scratch, bytes, c.MSG_NOSIGNAL);
+    this.#thread.countIn(this.#slot, bytes);
+    this.#thread.table.touch(this.#slot, this.#thread.loop.now);
+  }
+
+  ready(): void {
+    const { scratch } = this.#thread;
+    for (let count = 0; count < MOST_DATAGRAMS; count++) {
+      const got = c.recv(this.#server, scratch, scratch.length, 0);
+      if (got < 0) {
+        // ECONNREFUSED: the server's port is closed. The client hears nothing, as if the datagram was lost.
+        if (c.errno() === c.EAGAIN) return;
+        continue;
+      }
+      this.#listener.reply(this.#client, got);
+      this.#thread.countOut(this.#slot, got);
+      this.#thread.table.touch(this.#slot, this.#thread.loop.now);
+    }
+  }
+
+  hold(held: boolean): void {
+    this.#held = held;
+  }
+
+  expire(): void {
+    this.#thread.loop.close(this.#server);
+    this.#thread.owners[this.#slot] = undefined;
+    this.#listener.forget(this);
+  }
+
+  abort(): void {
+    this.expire();
+  }
+
+  /** Its listener closes. The entry stays until its time is over; a datagram to a new listener starts afresh. */
+  abandon(): void {
+    this.expire();
+  }
+}

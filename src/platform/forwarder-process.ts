@@ -1,0 +1,55 @@
+/** A forwarding child process with a message channel; structured clone, so typed arrays and Maps may be sent. */
+import { fork } from 'node:child_process';
+
+export interface ForwarderProcess<Sent, Received> {
+  readonly pid: number | undefined;
+  /** Whether it may still be spoken to. */
+  readonly connected: boolean;
+  send(message: Sent): void;
+  /** At once, when it no longer answers. */
+  kill(): void;
+  onMessage(listener: (message: Received) => void): void;
+  /** Once, with words for a log: `exit code 1`, `signal SIGKILL`. */
+  onExit(listener: (how: string) => void): void;
+}
+
+/** Starts `module` as a child of this process. Its standard error is ours. */
+export function startForwarder<Sent extends object, Received>(module: URL): ForwarderProcess<Sent, Received> {
+  const child = fork(module, [], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  let over = false;
+  return {
+    get pid() {
+      return child.pid;
+    },
+    get connected() {
+      return child.connected;
+    },
+    send(message) {
+      // A failed send means that the child is going; its exit is reported and handled.
+      if (child.connected) child.send(message, () => undefined);
+    },
+    kill() {
+      child.kill('SIGKILL');
+    },
+    onMessage(listener) {
+      child.on('message', (message) => {
+        listener(message as Received);
+      });
+    },
+    onExit(listener) {
+      const once = (how: string): void => {
+        if (!over) listener(how);
+        over = true;
+      };
+      child.on('error', (error) => {
+        once(error.message);
+      });
+      child.on('exit', (code, signal) => {
+        once(signal === null ? `exit code ${String(code)}` : `signal ${signal}`);
+      });
+    },
+  };
+}
