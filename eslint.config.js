@@ -16,8 +16,8 @@ export default tseslint.config(
     },
   },
   {
-    // tap's assertions return values nobody needs to await or use
+    // `t.test` returns a promise that tap itself waits for
     files: ['test/**/*.ts'],
-    rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }] },
+    rules: { '@typescript-eslint/no-floating-promises': 'off' },
   },
 );

@@ -116,6 +116,7 @@ export const write = libc.func('int64_t write(int, void *, uint64_t)') as (
   buffer: Bytes,
   length: number,
 ) => number;
+const unshare = libc.func('int unshare(int)') as (flags: number) => number;
 const prlimit = libc.func('int prlimit(int, int, void *, void *)') as (
   pid: number,
   resource: number,
@@ -175,6 +176,16 @@ export const EACCES = 13;
 export const EINPROGRESS = 115;
 
 const RLIMIT_NOFILE = 7;
+const CLONE_FILES = 0x400;
+
+/**
+ * Gives the calling thread a descriptor table of its own (a copy): system calls need not count references to a table that
+ * nobody else uses, and the limit of open files holds for each thread by itself.
+ * @returns false when the kernel refuses; the thread goes on sharing the process's table
+ */
+export function ownDescriptors(): boolean {
+  return unshare(CLONE_FILES) === 0;
+}
 
 /**
  * Raises the limit of open files of this process as far as it may go.

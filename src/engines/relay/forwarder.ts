@@ -87,7 +87,7 @@ class Forwarder {
     const workerData: ThreadData = { pool: this.#buffer, size, tallies, wake };
     const worker = new Worker(siblingModule(import.meta.url, 'thread'), {
       workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     this.#threads.push({ worker, wake, tallies: new Tallies(tallies) });
     return new Promise((resolve, reject) => {

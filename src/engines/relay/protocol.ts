@@ -15,7 +15,8 @@ export type ToForwarder =
 /** Forwarder to daemon. */
 export type FromForwarder =
   | { readonly type: 'ready' }
-  | { readonly type: 'problem' | 'info'; readonly message: string }
+  | { readonly type: 'problem'; readonly message: string }
+  | { readonly type: 'info'; readonly message: string }
   | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
   | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
   | { readonly type: 'stopped'; readonly id: number; readonly closed: number };

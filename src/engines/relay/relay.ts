@@ -139,8 +139,7 @@ class Relay implements Engine {
   };
 
   #take(message: Exclude<FromForwarder, { type: 'ready' }>): void {
-    if (message.type === 'problem') this.#events.problem(message.message);
-    else if (message.type === 'info') this.#events.info(message.message);
+    if (message.type === 'problem' || message.type === 'info') this.#events[message.type](message.message);
     else {
       this.#pending.get(message.id)?.resolve(message);
       this.#pending.delete(message.id);

@@ -63,6 +63,7 @@ class ForwardingThread {
   }
 
   run(): void {
+    c.ownDescriptors();
     this.#loop.watch(this.#data.wake, { ready: this.#takeMessages }, 'level');
     this.#tell({ type: 'ready' });
     while (this.#running) {

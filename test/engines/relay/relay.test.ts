@@ -1,0 +1,352 @@
+/** The relay engine with real sockets on loopback: what clients and servers on either side of it notice. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import t from 'tap';
+import type {
+  DestinationSettings,
+  ServiceId,
+  ServiceSettings,
+  VirtualService,
+} from '../../../src/director/table.ts';
+import { defaultTimeouts, ipipTunnel } from '../../../src/director/table.ts';
+import type { ConnectionEntry, DestinationReport, Engine } from '../../../src/engines/engine.ts';
+import { createRelay } from '../../../src/engines/relay/relay.ts';
+import { until } from '../../support/until.ts';
+
+const host = '127.0.0.1';
+const settings: ServiceSettings = {
+  scheduler: 'rr',
+  schedulerFlags: 0,
+  persistence: 0,
+  netmask: 0xffffffff,
+  persistenceEngine: '',
+  onePacket: false,
+  proxyProtocol: 'none',
+};
+const masq: DestinationSettings = {
+  forwarding: 'masq',
+  weight: 1,
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  tunnel: ipipTunnel,
+};
+const problems: string[] = [];
+const replayed: VirtualService[] = [];
+const relay: Engine = createRelay(
+  { problem: (message) => problems.push(message), info: () => undefined },
+  { services: () => replayed, timeouts: () => defaultTimeouts },
+);
+
+/** A port that nobody uses at the moment. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+const servers: Server[] = [];
+
+/** A server whose connections are handled so; its port. */
+async function serve(handle: (socket: Socket) => void, half = false): Promise<number> {
+  const server = createServer({ allowHalfOpen: half }, (socket) => {
+    socket.on('error', () => undefined);
+    handle(socket);
+  }).listen(0, host);
+  servers.push(server);
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** Greets with its name, then echoes. */
+function named(name: string): (socket: Socket) => void {
+  return (socket) => {
+    socket.write(`${name}\n`);
+    socket.pipe(socket);
+  };
+}
+
+async function service(
+  ports: readonly number[],
+  wanted: Partial<ServiceSettings> = {},
+  protocol: 'tcp' | 'udp' = 'tcp',
+): Promise<ServiceId & { port: number }> {
+  const id = { kind: 'address', protocol, address: host, port: await freePort() } as const;
+  relay.apply({ verb: 'add-service', service: id, settings: { ...settings, ...wanted } });
+  for (const port of ports) add(id, port);
+  if (protocol === 'udp') return id;
+  await until(() => accepts(id.port));
+  // The probe is scheduled like any connection; from here on the turn is known.
+  await until(async () => (await destinations(id)).some(({ counters }) => counters.connections > 0));
+  return id;
+}
+
+function add(id: ServiceId, port: number, wanted: Partial<DestinationSettings> = {}): void {
+  const destination = { address: host, port };
+  relay.apply({ verb: 'add-destination', service: id, destination, settings: { ...masq, ...wanted } });
+}
+
+/** Whether a connection is taken; the probe is gone again, and from the counters too, when this resolves. */
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, host);
+  const outcome = await Promise.race([
+    once(socket, 'connect').then(() => true),
+    once(socket, 'error').then(() => false),
+  ]).catch(() => false);
+  socket.resetAndDestroy();
+  return outcome;
+}
+
+async function open(port: number): Promise<{ socket: Socket; greeting: string }> {
+  const socket = connect({ port, host, allowHalfOpen: true });
+  socket.on('error', () => undefined);
+  const [greeting] = (await once(socket, 'data')) as [Buffer];
+  return { socket, greeting: greeting.toString().trim() };
+}
+
+async function received(socket: Socket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  socket.on('data', (part: Buffer) => parts.push(part));
+  await once(socket, 'close');
+  return Buffer.concat(parts);
+}
+
+async function destinations(id: ServiceId): Promise<readonly DestinationReport[]> {
+  const report = await relay.report();
+  return report.services.find((one) => JSON.stringify(one.id) === JSON.stringify(id))?.destinations ?? [];
+}
+
+async function entry(socket: Socket): Promise<ConnectionEntry | undefined> {
+  return (await relay.connections()).find((one) => one.clientPort === socket.localPort);
+}
+
+t.before(() => relay.start());
+t.teardown(async () => {
+  await relay.stop();
+  for (const server of servers) server.close();
+});
+
+t.test('connections go round in the order of the kernel, whichever thread accepts them', async (t) => {
+  const ports = [await serve(named('rs1')), await serve(named('rs2')), await serve(named('rs3'))];
+  const id = await service(ports);
+  const greetings: string[] = [];
+  const sockets: Socket[] = [];
+  for (let i = 0; i < 9; i++) {
+    const { socket, greeting } = await open(id.port);
+    greetings.push(greeting);
+    sockets.push(socket);
+  }
+  const start = greetings.indexOf('rs3');
+  t.equal(greetings.slice(start, start + 6).join(' '), 'rs3 rs2 rs1 rs3 rs2 rs1');
+  t.same(
+    (await destinations(id)).map(({ active }) => active),
+    [3, 3, 3],
+  );
+  for (const socket of sockets) socket.destroy();
+  await until(async () => (await destinations(id)).every(({ active }) => active === 0));
+});
+
+t.test('a closed connection is counted as inactive and shown in the state that IPVS gives it', async (t) => {
+  const id = await service([await serve(named('rs'))]);
+  const { socket } = await open(id.port);
+  const from = socket.localPort;
+  t.match(await entry(socket), { state: 'ESTABLISHED', protocol: 'tcp', virtualPort: id.port });
+  socket.end();
+  await once(socket, 'close');
+  const closed = await until(async () =>
+    (await relay.connections()).find((one) => one.clientPort === from && one.state === 'TIME_WAIT'),
+  );
+  t.equal(closed.virtualPort, id.port);
+  t.ok(closed.expires > 100, 'for two minutes');
+  await until(async () => (await destinations(id))[0]?.active === 0);
+  t.ok(((await destinations(id))[0]?.inactive ?? 0) >= 1);
+});
+
+t.test('half-close passes: a client that has finished sending still gets its answer', async (t) => {
+  const port = await serve((socket) => {
+    const parts: Buffer[] = [];
+    socket.on('data', (part: Buffer) => parts.push(part));
+    socket.on('end', () => socket.end(`got ${Buffer.concat(parts).toString()}`));
+  }, true);
+  const id = await service([port]);
+  const socket = connect({ port: id.port, host, allowHalfOpen: true });
+  socket.end('the question');
+  t.equal((await received(socket)).toString(), 'got the question');
+});
+
+t.test('bulk data arrives whole though the receiver is slow', async (t) => {
+  const size = 32 * 1024 * 1024;
+  const port = await serve((socket) => socket.end(Buffer.alloc(size, 'x')));
+  const id = await service([port]);
+  const socket = connect(id.port, host);
+  let count = 0;
+  for await (const part of socket as AsyncIterable<Buffer>) {
+    count += part.length;
+    // Every part waits for the next turn: the sender is faster, so the relay has to hold it back.
+    await new Promise(setImmediate);
+  }
+  t.equal(count, size);
+});
+
+t.test('a server that refuses is passed over before the client notices', async (t) => {
+  const good = await serve(named('good'));
+  const id = await service([good, await freePort()]);
+  const greetings = await Promise.all(Array.from({ length: 6 }, async () => (await open(id.port)).greeting));
+  t.same(greetings, Array(6).fill('good'));
+});
+
+t.test('with no server left the client is refused at once', async (t) => {
+  const port = await serve(named('rs'));
+  const id = await service([port]);
+  relay.apply({ verb: 'delete-destination', service: id, destination: { address: host, port } });
+  await until(async () => !(await accepts(id.port)));
+  t.notOk(await accepts(id.port));
+});
+
+t.test('a server with weight 0 keeps its connections and gets no new ones', async (t) => {
+  const [a, b] = [await serve(named('a')), await serve(named('b'))];
+  const id = await service([a, b]);
+  let kept = await open(id.port);
+  if (kept.greeting !== 'a') kept = await open(id.port);
+  const destination = { address: host, port: a };
+  relay.apply({ verb: 'edit-destination', service: id, destination, settings: { ...masq, weight: 0 } });
+  await relay.report();
+  const greetings = await Promise.all(Array.from({ length: 4 }, async () => (await open(id.port)).greeting));
+  t.same(greetings, ['b', 'b', 'b', 'b']);
+  kept.socket.write('still there?');
+  const [echo] = (await once(kept.socket, 'data')) as [Buffer];
+  t.equal(echo.toString(), 'still there?');
+});
+
+t.test('connections of a deleted server hold still, and go on when it is added again', async (t) => {
+  const port = await serve(named('rs'));
+  const id = await service([port]);
+  const { socket } = await open(id.port);
+  relay.apply({ verb: 'delete-destination', service: id, destination: { address: host, port } });
+  await until(async () => !(await accepts(id.port)));
+  let echo = '';
+  socket.on('data', (part: Buffer) => (echo += part.toString()));
+  socket.write('hello');
+  // A second connection to another service proves that the relay had time to move the bytes.
+  const other = await open((await service([await serve(named('other'))])).port);
+  t.equal(other.greeting, 'other');
+  t.equal(echo, '', 'nothing reaches a server that is not in the table');
+  t.equal((await entry(socket))?.state, 'ESTABLISHED');
+  add(id, port);
+  await until(() => echo === 'hello');
+  t.ok(((await destinations(id))[0]?.active ?? 0) >= 1, 'and its connection counts are back');
+});
+
+t.test('a reset goes through to the other side', async (t) => {
+  const port = await serve((socket) => socket.once('data', () => socket.resetAndDestroy()));
+  const id = await service([port]);
+  const socket = connect(id.port, host);
+  socket.write('x');
+  const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
+  t.equal(error.code, 'ECONNRESET');
+});
+
+t.test('the PROXY protocol header comes first', async (t) => {
+  const seen: Buffer[] = [];
+  const port = await serve((socket) => {
+    socket.once('data', (part: Buffer) => {
+      seen.push(part);
+      socket.end('ok');
+    });
+  });
+  for (const proxyProtocol of ['v1', 'v2'] as const) {
+    const id = await service([port], { proxyProtocol });
+    seen.length = 0;
+    const socket = connect(id.port, host);
+    await once(socket, 'connect');
+    const from = socket.localPort ?? 0;
+    socket.write('GET');
+    await received(socket);
+    const header = seen.at(-1) ?? Buffer.alloc(0);
+    if (proxyProtocol === 'v1')
+      t.match(header.toString(), `PROXY TCP4 ${host} ${host} ${from} ${id.port}\r\n`);
+    else {
+      t.equal(header.subarray(0, 14).toString('hex'), '0d0a0d0a000d0a515549540a2111');
+      t.equal(header.readUInt16BE(14), 12);
+      t.same([...header.subarray(16, 24)], [127, 0, 0, 1, 127, 0, 0, 1]);
+      t.same([header.readUInt16BE(24), header.readUInt16BE(26)], [from, id.port]);
+    }
+  }
+});
+
+t.test('an idle connection ends when its time is over', async (t) => {
+  const id = await service([await serve(named('rs'))]);
+  relay.apply({ verb: 'set-timeouts', timeouts: { tcp: 1, tcpFin: 0, udp: 0 } });
+  await relay.report();
+  const { socket } = await open(id.port);
+  await new Promise((resolve) => socket.on('close', resolve));
+  t.pass('the relay closed it');
+  relay.apply({ verb: 'set-timeouts', timeouts: defaultTimeouts });
+});
+
+t.test('UDP: a flow per client, replies from the virtual address', async (t) => {
+  const backends = await Promise.all(
+    ['u1', 'u2', 'u3'].map(async (name) => {
+      const socket = createSocket('udp4');
+      socket.on('message', (_message, from) => {
+        socket.send(name, from.port, from.address);
+      });
+      socket.bind(0, host);
+      await once(socket, 'listening');
+      return socket;
+    }),
+  );
+  const id = await service(
+    backends.map((socket) => socket.address().port),
+    {},
+    'udp',
+  );
+  const answers: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    const client = createSocket('udp4');
+    const send = setInterval(() => {
+      client.send('ping', id.port, host);
+    }, 20);
+    const [answer, from] = (await once(client, 'message')) as [Buffer, { port: number }];
+    clearInterval(send);
+    answers.push(answer.toString());
+    t.equal(from.port, id.port);
+    client.close();
+  }
+  t.equal(answers.join(' '), 'u3 u2 u1 u3 u2 u1');
+  t.same(
+    (await destinations(id)).map(({ active, inactive }) => [active, inactive]),
+    [
+      [0, 2],
+      [0, 2],
+      [0, 2],
+    ],
+  );
+  for (const socket of backends) socket.close();
+});
+
+t.test('a service whose port is taken says so, and works as soon as it is free', async (t) => {
+  const port = await serve(named('rs'));
+  const taken = createServer().listen(0, host);
+  await once(taken, 'listening');
+  const id = {
+    kind: 'address',
+    protocol: 'tcp',
+    address: host,
+    port: (taken.address() as AddressInfo).port,
+  } as const;
+  problems.length = 0;
+  relay.apply({ verb: 'add-service', service: id, settings });
+  add(id, port);
+  await until(() => problems.some((text) => text.includes(`tcp:${host}:${id.port}`)));
+  t.match(problems[0], /Address already in use/);
+  taken.close();
+  const greeting = await until(async () =>
+    (await accepts(id.port)) ? (await open(id.port)).greeting : undefined,
+  );
+  t.equal(greeting, 'rs');
+});
