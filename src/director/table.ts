@@ -87,6 +87,23 @@ export interface Timeouts {
 
 export const defaultTimeouts: Timeouts = { tcp: 900, tcpFin: 120, udp: 300 };
 
+export type SyncRole = 'master' | 'backup';
+
+/** A connection synchronisation daemon (`ipvsadm --start-daemon`). */
+export interface SyncDaemon {
+  readonly role: SyncRole;
+  /** Multicast interface. */
+  readonly interface: string;
+  /** 0..255 */
+  readonly syncId: number;
+  /** Largest sync message in bytes. */
+  readonly maxLength: number;
+  /** Multicast group, IPv4 or IPv6. */
+  readonly group: Address;
+  readonly port: number;
+  readonly ttl: number;
+}
+
 export const ipipTunnel: Tunnel = { type: 'ipip', port: 0, checksum: 'nocsum' };
 
 export function serviceFamily(id: ServiceId): Family {

@@ -7,6 +7,8 @@ import type {
   DestinationSettings,
   ServiceId,
   ServiceSettings,
+  SyncDaemon,
+  SyncRole,
   Timeouts,
   VirtualService,
 } from './table.ts';
@@ -32,10 +34,14 @@ export type Verb =
   /** Counters of one service, or of all, to zero. */
   | { readonly verb: 'zero'; readonly service?: ServiceId }
   /** In seconds; 0 keeps the present value. */
-  | { readonly verb: 'set-timeouts'; readonly timeouts: Timeouts };
+  | { readonly verb: 'set-timeouts'; readonly timeouts: Timeouts }
+  /** A `maxLength` of 0 takes what the interface's MTU allows. */
+  | { readonly verb: 'start-daemon'; readonly daemon: SyncDaemon }
+  | { readonly verb: 'stop-daemon'; readonly role: SyncRole };
 
 /** Why a verb was refused: the error number that the kernel would give ipvsadm. */
-export type RefusalCode = 'EEXIST' | 'ENOENT' | 'ESRCH' | 'EINVAL' | 'ERANGE' | 'EAFNOSUPPORT' | 'EOPNOTSUPP';
+export type RefusalCode =
+  'EEXIST' | 'ENOENT' | 'ESRCH' | 'EINVAL' | 'ERANGE' | 'ENODEV' | 'EAFNOSUPPORT' | 'EOPNOTSUPP';
 
 /** The director refused a verb; the table is as it was. `message` says so in words for a log. */
 export class DirectorError extends Error {

@@ -142,6 +142,11 @@ export class Pool {
     return (this.#destination(destination, D.flags) & (OVERLOADED | BARRED)) === 0;
   }
 
+  /** The engine cannot forward to it at all. */
+  barred(destination: number): boolean {
+    return (this.#destination(destination, D.flags) & BARRED) !== 0;
+  }
+
   /** Scheduler flags of the service (`ServiceSettings.schedulerFlags`). */
   flags(service: number): number {
     return this.#service(service, S.flags);
@@ -205,10 +210,14 @@ export class Pool {
       const service = (this.#nextService + tried) % this.#size.services;
       const at = this.#serviceAt(service);
       if (this.#words[at + S.scheduler] !== 0) continue;
+      // the revision goes on counting, or a thread would take an earlier service's derived tables for this one's
+      const revision = this.revision(service);
       this.#words.fill(0, at, at + SERVICE_WORDS);
+      this.#words[at + S.revision] = revision;
       this.#words[at + S.scheduler] = scheduler;
       this.#words[at + S.flags] = flags;
       this.#nextService = service + 1;
+      this.#touch(service);
       return service;
     }
     return NONE;
@@ -253,7 +262,8 @@ export class Pool {
   link(service: number, destination: number): void {
     const at = this.#destinationAt(destination);
     this.#words[at + D.service] = service;
-    this.#words[at + D.flags] = USED | AVAILABLE;
+    // an overloaded one comes back overloaded
+    this.#words[at + D.flags] = ((this.#words[at + D.flags] ?? 0) & OVERLOADED) | USED | AVAILABLE;
     this.#words[at + D.next] = this.head(service) + 1;
     this.#words[this.#serviceAt(service) + S.head] = destination + 1;
     this.#words[this.#serviceAt(service) + S.count] = this.count(service) + 1;
@@ -267,7 +277,7 @@ export class Pool {
     const before = this.previous(destination);
     if (before === NONE) this.#words[this.#serviceAt(service) + S.head] = after;
     else this.#words[this.#destinationAt(before) + D.next] = after;
-    this.#words[this.#destinationAt(destination) + D.flags] = USED;
+    this.#setFlag(destination, AVAILABLE, false);
     this.#words[this.#serviceAt(service) + S.count] = this.count(service) - 1;
     this.#touch(service);
   }

@@ -106,7 +106,10 @@ class Forwarder {
   }
 
   #toThreads(message: ToThread): void {
-    for (const { worker, wake } of this.#threads) {
+    const all = this.#threads;
+    const persistent = message.type === 'listen' && message.spec.persistent !== undefined;
+    const some = persistent ? all.slice(message.spec.service % all.length).slice(0, 1) : all;
+    for (const { worker, wake } of some) {
       worker.postMessage(message);
       c.write(wake, wakeUp, 8);
     }

@@ -2,6 +2,7 @@
 import type { Timeouts } from '../../director/table.ts';
 import type { Verb } from '../../director/verbs.ts';
 import type { Address } from '../../util/ip.ts';
+import type { PersistentService } from '../../connections/persistence.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import type { ConnectionEntry, EngineReport } from '../engine.ts';
 
@@ -29,6 +30,8 @@ export interface ListenerSpec {
   readonly address: Address;
   readonly port: number;
   readonly proxyProtocol: 'none' | 'v1' | 'v2';
+  /** Set for a persistent service; one thread has all of it, since templates belong to a thread. */
+  readonly persistent: PersistentService | undefined;
 }
 
 /** Forwarder to thread. */

@@ -17,8 +17,6 @@ export function refusal(
   if (service.protocol === 'sctp') return `the relay engine forwards tcp and udp only: sctp ${elsewhere}`;
   if (service.port === 0) return `the relay engine cannot listen on every port: port 0 ${elsewhere}`;
   if (settings.onePacket) return `the relay engine keeps UDP flows together: ops ${elsewhere}`;
-  if (settings.persistence > 0)
-    return `the relay engine has no persistence: persistent=${settings.persistence} ${elsewhere}`;
   if (schedulerIndex(settings.scheduler) === undefined) {
     return `scheduler ${settings.scheduler} is not in this version of directord`;
   }

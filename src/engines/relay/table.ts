@@ -12,6 +12,8 @@ import { schedulerAt, schedulerIndex } from '../../scheduling/registry.ts';
 import { refusal } from './refusal.ts';
 import type { ListenerSpec, ToThread } from './protocol.ts';
 
+const FTP = 21;
+
 interface Destination {
   readonly id: DestinationId;
   readonly slot: number;
@@ -167,7 +169,8 @@ export class RelayTable {
   #editService(service: Service, settings: ServiceSettings): void {
     const before = this.#pool.scheduler(service.slot);
     const after = this.#scheduler(settings);
-    if (service.settings.proxyProtocol !== settings.proxyProtocol) this.#close(service);
+    // What a listener does for new connections is settled when it opens.
+    if (listenerChanged(service.settings, settings)) this.#close(service);
     service.settings = settings;
     this.#pool.editService(service.slot, after, settings.schedulerFlags);
     if (before !== after) schedulerAt(after).attached(this.#pool, service.slot);
@@ -240,7 +243,7 @@ export class RelayTable {
 
   /**
    * The socket of a TCP service is open only while somebody can be chosen, so that a client is refused at once
-   * otherwise, as by IPVS. A UDP socket also serves the flows of quiescent servers.
+   * otherwise, as by IPVS. The flows of a UDP service, and the clients of a persistent one, may go on to quiescent servers.
    */
   #openOrClose(service: Service): void {
     const wanted = this.#services.get(serviceKey(service.id)) === service && this.#shouldListen(service);
@@ -263,16 +266,24 @@ export class RelayTable {
   #shouldListen(service: Service): boolean {
     if (refusal(service.id, service.settings) !== undefined) return false;
     const udp = service.id.kind === 'address' && service.id.protocol === 'udp';
+    const quiescentToo = udp || service.settings.persistence > 0;
     for (let d = this.#pool.head(service.slot); d !== NONE; d = this.#pool.next(d)) {
-      if (!this.#pool.barred(d) && (udp || this.#pool.weight(d) > 0)) return true;
+      if (!this.#pool.barred(d) && (quiescentToo || this.#pool.weight(d) > 0)) return true;
     }
     return false;
   }
+}
+
+function listenerChanged(a: ServiceSettings, b: ServiceSettings): boolean {
+  return a.proxyProtocol !== b.proxyProtocol || a.persistence !== b.persistence || a.netmask !== b.netmask;
 }
 
 function listenerSpec(service: Service): ListenerSpec | undefined {
   const { id, slot, settings } = service;
   if (id.kind !== 'address' || id.protocol === 'sctp') return undefined;
   const { protocol, address, port } = id;
-  return { service: slot, protocol, address, port, proxyProtocol: settings.proxyProtocol };
+  const { proxyProtocol, persistence: timeout, netmask } = settings;
+  // FTP's data connections follow its control connection.
+  const persistent = timeout > 0 ? { timeout, netmask, mark: 0, everyPort: port === FTP } : undefined;
+  return { service: slot, protocol, address, port, proxyProtocol, persistent };
 }

@@ -148,7 +148,7 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     table.key(this.#slot, key);
     this.#thread.owners[this.#slot] = undefined;
     table.remove(this.#slot);
-    this.#slot = this.#thread.schedule(this.#spec.service, TcpState.synRecv, this.#tried);
+    this.#slot = this.#thread.schedule(this.#spec, TcpState.synRecv, this.#tried);
     if (this.#slot === NO_SLOT) {
       refuse(loop, this.#client);
       return;

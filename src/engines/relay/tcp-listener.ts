@@ -74,7 +74,7 @@ export class TcpListener implements Watcher {
       this.#thread.owners[old]?.abort();
       table.remove(old);
     }
-    const slot = this.#thread.schedule(this.#spec.service, TcpState.synRecv, nobody);
+    const slot = this.#thread.schedule(this.#spec, TcpState.synRecv, nobody);
     if (slot === NO_SLOT) refuse(loop, client);
     else new TcpConnection(this.#thread, this.#attempts, this.#spec, client, slot);
   }

@@ -2,12 +2,13 @@
 import type { ConnectionKey } from '../../connections/connection-key.ts';
 import type { ConnectionTable } from '../../connections/connection-table.ts';
 import { NO_SLOT } from '../../connections/connection-table.ts';
+import type { PersistenceTable, PersistentService } from '../../connections/persistence.ts';
 import type { Pool, PoolSize } from '../../scheduling/pool.ts';
 import { NONE } from '../../scheduling/pool.ts';
 import { chooseDestination } from './choose.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Pipes } from './pipes.ts';
-import type { FromThread } from './protocol.ts';
+import type { FromThread, ListenerSpec } from './protocol.ts';
 import type { SockaddrReader } from './socket-address.ts';
 import type { Tallies } from './tallies.ts';
 
@@ -25,6 +26,7 @@ export class ThreadContext {
   readonly loop: EventLoop;
   readonly pool: Pool;
   readonly table: ConnectionTable;
+  readonly templates: PersistenceTable;
   readonly pipes: Pipes;
   readonly scratch = new Uint8Array(64 * 1024);
   readonly peer: SockaddrReader;
@@ -40,6 +42,7 @@ export class ThreadContext {
     pool: Pool;
     size: PoolSize;
     table: ConnectionTable;
+    templates: PersistenceTable;
     pipes: Pipes;
     peer: SockaddrReader;
     key: ConnectionKey;
@@ -49,6 +52,7 @@ export class ThreadContext {
     this.loop = parts.loop;
     this.pool = parts.pool;
     this.table = parts.table;
+    this.templates = parts.templates;
     this.pipes = parts.pipes;
     this.peer = parts.peer;
     this.key = parts.key;
@@ -59,20 +63,36 @@ export class ThreadContext {
 
   /**
    * Schedules the connection that {@link key} names and enters it in the table in the given state, in one step: the next
-   * choice, on whatever thread, already counts it.
+   * choice, on whatever thread, already counts it. A client of a persistent service goes where it went before, unless
+   * that server was tried just now.
    * @returns its slot, or NO_SLOT when there is no destination for it
    */
-  schedule(service: number, state: number, tried: readonly number[]): number {
+  schedule(spec: ListenerSpec, state: number, tried: readonly number[]): number {
+    const persistent = tried.length === 0 ? spec.persistent : undefined;
+    const template = persistent === undefined ? NO_SLOT : this.templates.find(this.key, persistent);
     this.pool.lock();
     try {
-      const destination = chooseDestination(this.pool, service, this.key, tried);
+      const destination =
+        template === NO_SLOT
+          ? chooseDestination(this.pool, spec.service, this.key, tried)
+          : this.templates.destination(template);
       if (destination === NONE) return NO_SLOT;
       const slot = this.table.insert(this.key, destination, this.loop.now);
-      if (slot !== NO_SLOT) this.table.setState(slot, state, this.loop.now);
+      if (slot === NO_SLOT) return NO_SLOT;
+      this.table.setState(slot, state, this.loop.now);
+      if (persistent !== undefined) this.#persist(slot, template, persistent, destination);
       return slot;
     } finally {
       this.pool.unlock();
     }
+  }
+
+  #persist(slot: number, known: number, service: PersistentService, destination: number): void {
+    const { now } = this.loop;
+    const template = known === NO_SLOT ? this.templates.insert(this.key, service, destination, now) : known;
+    if (template === NO_SLOT) return;
+    if (known !== NO_SLOT) this.templates.restart(template, service, now);
+    this.table.setTemplate(slot, template);
   }
 
   countConnection(slot: number): void {

@@ -6,16 +6,16 @@ import { randomInt } from 'node:crypto';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ConnectionKey } from '../../connections/connection-key.ts';
 import { ConnectionTable } from '../../connections/connection-table.ts';
-import { stateName } from '../../connections/tcp-states.ts';
+import { PersistenceTable } from '../../connections/persistence.ts';
 import { ConnectionTimeouts } from '../../connections/timeouts.ts';
 import * as c from '../../platform/libc.ts';
 import { Pool } from '../../scheduling/pool.ts';
-import type { ConnectionEntry } from '../engine.ts';
+import { connectionEntries } from './connection-entries.ts';
 import { EventLoop } from './event-loop.ts';
 import { openService } from './listen.ts';
 import { Pipes } from './pipes.ts';
 import type { FromThread, ListenerSpec, ThreadData, ToThread } from './protocol.ts';
-import { SockaddrReader, wordsToAddress } from './socket-address.ts';
+import { SockaddrReader } from './socket-address.ts';
 import { Tallies } from './tallies.ts';
 import type { Attempts } from './tcp-connection.ts';
 import { TcpListener } from './tcp-listener.ts';
@@ -43,15 +43,14 @@ class ForwardingThread {
     this.#port = port;
     this.#data = data;
     const pool = new Pool(data.pool, data.size);
+    const common = { seed: randomInt(2 ** 32 - 1), timeouts: this.#timeouts, now: this.#loop.now };
+    const templates = new PersistenceTable(pool, common);
     this.#context = new ThreadContext({
       loop: this.#loop,
       pool,
       size: data.size,
-      table: new ConnectionTable(pool, {
-        seed: randomInt(2 ** 32 - 1),
-        timeouts: this.#timeouts,
-        now: this.#loop.now,
-      }),
+      table: new ConnectionTable(pool, { ...common, templates }),
+      templates,
       pipes: new Pipes(),
       peer: new SockaddrReader(),
       key: new ConnectionKey(),
@@ -98,7 +97,7 @@ class ForwardingThread {
         this.#timeouts.set(message.timeouts);
         break;
       case 'connections':
-        this.#tell({ type: 'connections', id: message.id, connections: this.#entries() });
+        this.#tell({ type: 'connections', id: message.id, connections: connectionEntries(this.#context) });
         break;
       case 'stop':
         this.#stop(message.id);
@@ -152,29 +151,7 @@ class ForwardingThread {
       this.#context.owners[slot]?.expire();
       return 0;
     });
-  }
-
-  #entries(): ConnectionEntry[] {
-    const { table, pool, key } = this.#context;
-    const entries: ConnectionEntry[] = [];
-    const words = new Int32Array(4);
-    table.forEach((slot) => {
-      table.key(slot, key);
-      const destination = table.destination(slot);
-      for (let word = 0; word < 4; word++) words[word] = pool.addressWord(destination, word);
-      entries.push({
-        protocol: key.protocol === c.IPPROTO_TCP ? 'tcp' : 'udp',
-        state: stateName(key.protocol, table.state(slot)),
-        expires: table.expires(slot, this.#loop.now),
-        client: key.clientAddress(),
-        clientPort: key.clientPort,
-        virtual: key.virtualAddress(),
-        virtualPort: key.virtualPort,
-        destination: wordsToAddress(words, pool.family(destination) === 4 ? 'inet' : 'inet6'),
-        destinationPort: pool.port(destination),
-      });
-    });
-    return entries;
+    this.#context.templates.advance(this.#loop.now);
   }
 
   #stop(id: number): void {

@@ -77,7 +77,7 @@ export class UdpListener implements Watcher {
       if (owner instanceof UdpFlow) return owner;
       table.remove(known);
     }
-    const slot = this.#thread.schedule(this.#spec.service, 0, nobody);
+    const slot = this.#thread.schedule(this.#spec, 0, nobody);
     if (slot === NO_SLOT) return undefined;
     const flow = UdpFlow.open(this.#thread, this, slot, peer.bytes.slice(0, this.#family === 4 ? 16 : 28));
     if (flow === undefined) table.remove(slot);

@@ -241,6 +241,20 @@ t.test('connections of a deleted server hold still, and go on when it is added a
   t.ok(((await destinations(id))[0]?.active ?? 0) >= 1, 'and its connection counts are back');
 });
 
+t.test('a persistent service sends a client where it went before', async (t) => {
+  const id = await service([await serve(named('a')), await serve(named('b'))], { persistence: 60 });
+  const greetings = await Promise.all(Array.from({ length: 4 }, async () => (await open(id.port)).greeting));
+  t.equal(new Set(greetings).size, 1, greetings.join(' '));
+  t.same(
+    (await destinations(id)).map(({ persistent }) => persistent).toSorted((a, b) => a - b),
+    [0, 1],
+  );
+  const template = (await relay.connections()).find(
+    (one) => one.virtualPort === id.port && one.clientPort === 0,
+  );
+  t.match(template, { state: 'ASSURED', client: host });
+});
+
 t.test('a reset goes through to the other side', async (t) => {
   const port = await serve((socket) => socket.once('data', () => socket.resetAndDestroy()));
   const id = await service([port]);

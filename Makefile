@@ -1,0 +1,62 @@
+# make demo      build, then watch it work: a client, a director and three web servers on this machine (STAY=1 keeps them)
+# make test      everything that says whether the tree is good; ends with "N passed, N failed"
+# make bench     connections/s, requests/s, Gbit/s, CPU and memory beside HAProxy, measured in the same run
+# make build     dist/bin/directord.js and dist/bin/directoradm.js
+# make check | unit | scenario | deps | clean
+
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export npm_config_loglevel := error
+
+sources := $(shell find src -name '*.ts' -o -name '*.c' -o -name '*.h')
+tools := $(shell find test/demo test/scenario bench -name '*.ts')
+
+.PHONY: all build demo test check unit scenario bench deps clean
+
+all: build
+
+build: dist/.built
+
+demo: deps-demo dist/.built dist/.tools
+	@node dist/tools/test/demo/demo.js
+
+test: deps-test node_modules/.package-lock.json
+	@test/run-tests
+
+# What needs no root and no real servers: types, lint, format, unit, architecture and golden tests.
+check: node_modules/.package-lock.json
+	@test/run-tests types lint format unit
+
+unit: node_modules/.package-lock.json
+	@test/run-tests unit
+
+scenario: deps-test node_modules/.package-lock.json
+	@test/run-tests build scenario
+
+bench: deps-bench dist/.built dist/.tools
+	@node dist/tools/bench/bench.js
+
+deps: deps-demo deps-test deps-bench node_modules/.package-lock.json
+
+.PHONY: deps-demo deps-test deps-bench
+deps-demo deps-test deps-bench: deps-%:
+	@test/install-deps $*
+
+node_modules/.package-lock.json: package-lock.json | deps-demo
+	@echo 'npm ci'
+	@npm ci --no-audit --no-fund
+	@touch $@
+
+dist/.built: $(sources) tsconfig.json tsconfig.build.json node_modules/.package-lock.json
+	@echo 'tsc -p tsconfig.build.json'
+	@tsc -p tsconfig.build.json
+	@chmod +x dist/bin/*.js
+	@touch $@
+
+# The demo, the bench and the programs that the scenario tests start in network namespaces.
+dist/.tools: $(tools) tsconfig.json tsconfig.tools.json node_modules/.package-lock.json
+	@echo 'tsc -p tsconfig.tools.json'
+	@tsc -p tsconfig.tools.json
+	@touch $@
+
+clean:
+	rm -rf dist .tap coverage bench/out

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { directord } from '../cli/directord.ts';
+import { perform } from '../daemon/perform.ts';
+import { isDetached, leaveParent, tellParent, tellParentReady } from '../platform/detach.ts';
+import { showManual } from '../platform/manual.ts';
+
+// A terminal or pipe that went away must not end a daemon; what it would have shown is in the log.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+const streams = {
+  out: (text: string): void => void process.stdout.write(text),
+  err: isDetached ? tellParent : (text: string): void => void process.stderr.write(text),
+};
+
+const code = await directord(process.argv, {
+  streams,
+  showManual,
+  perform: (invocation) =>
+    perform(invocation, {
+      streams,
+      user: { uid: process.getuid?.() ?? 0, env: process.env },
+      detached: isDetached,
+      ready: () => {
+        tellParentReady();
+        void leaveParent();
+      },
+      exit: (code) => process.exit(code),
+    }),
+});
+await leaveParent();
+process.exit(code);

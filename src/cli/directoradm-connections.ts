@@ -1,0 +1,48 @@
+/** The listings beside the table: connections (`-L -c`), timeouts, sync daemons. */
+import type { SyncDaemon, Timeouts } from '../director/table.ts';
+import type { ConnectionEntry } from '../engines/engine.ts';
+import type { Naming } from './directoradm-naming.ts';
+
+/** @param withEngine adds the (empty) columns of persistence engine data */
+export function formatConnections(
+  entries: readonly ConnectionEntry[],
+  naming: Naming,
+  withEngine: boolean,
+): string {
+  const engine = withEngine ? ` ${'pe name'.padEnd(16)} pe_data` : '';
+  const title = `pro expire ${'state'.padEnd(11)} ${'source'.padEnd(18)} ${'virtual'.padEnd(18)}`;
+  const destination = withEngine ? 'destination'.padEnd(18) : 'destination';
+  const rows = entries.map((entry) => connectionRow(entry, naming));
+  return ['IPVS connection entries', `${title} ${destination}${engine}`, ...rows, ''].join('\n');
+}
+
+function connectionRow(entry: ConnectionEntry, naming: Naming): string {
+  const protocol = entry.protocol === 'ip' ? undefined : entry.protocol;
+  const seconds = Math.max(0, Math.floor(entry.expires));
+  const expires = `${twoDigits(Math.floor(seconds / 60))}:${twoDigits(seconds % 60)}`;
+  return [
+    entry.protocol.toUpperCase().padEnd(3),
+    expires.padEnd(6),
+    entry.state.padEnd(11),
+    naming.endpoint(entry.client, entry.clientPort, protocol).padEnd(18),
+    naming.endpoint(entry.virtual, entry.virtualPort, protocol).padEnd(18),
+    naming.endpoint(entry.destination, entry.destinationPort, protocol),
+  ].join(' ');
+}
+
+export function formatTimeouts({ tcp, tcpFin, udp }: Timeouts): string {
+  return `Timeout (tcp tcpfin udp): ${tcp} ${tcpFin} ${udp}\n`;
+}
+
+export function formatSyncDaemons(daemons: readonly SyncDaemon[]): string {
+  return daemons
+    .map(
+      ({ role, interface: mcast, syncId, maxLength, group, port, ttl }) =>
+        `${role} sync daemon (mcast=${mcast}, syncid=${syncId}, maxlen=${maxLength}, group=${group}, port=${port}, ttl=${ttl})\n`,
+    )
+    .join('');
+}
+
+function twoDigits(value: number): string {
+  return value.toString().padStart(2, '0');
+}

@@ -1,0 +1,64 @@
+/** What `directord -v`, `-h` and a command line that is not understood print. */
+import { readFileSync } from 'node:fs';
+
+/** The ldirectord release whose behaviour we promise; tools look for it in the first line of `ldirectord -v`. */
+export const ldirectordVersion = 'Linux Director v1.186-ha';
+
+/** Our own version, from package.json two folders up (the same from `src` and from `dist`). */
+export function directordVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
+    return String(manifest.version);
+  }
+  throw new Error('package.json of directord has no version');
+}
+
+export function versionText(program: string): string {
+  const version = directordVersion();
+  return program === 'ldirectord'
+    ? `${ldirectordVersion}\nthis is directord ${version}, a compatible program in TypeScript\n`
+    : `directord ${version} (compatible with ${ldirectordVersion})\n`;
+}
+
+export function usageText(program: string): string {
+  return `Usage:
+    ${program} [-d|--debug] [--] [configfile] start | stop | restart |
+    try-restart | reload | force-reload | status | check
+
+    ${program} [-f] [--engine ENGINE] [--control SOCKET] [configfile] start
+
+    ${program} --no-monitor [--control SOCKET] start | stop | restart | status
+
+    ${program} [-h|-?|--help|-v|--version]
+
+Options:
+    configfile is looked for in /etc/ha.d, in /etc/ha.d/conf, then as it
+    is given. Without it: ldirectord.cf.
+
+    -d|--debug stay in the foreground and log to stderr; no pid file.
+
+    -f|--foreground stay in the foreground, with pid file and log as
+    configured.
+
+    --engine relay|packet|ebpf|auto what forwards the traffic.
+
+    --control SOCKET the socket that directoradm connects to.
+
+    --no-monitor a director alone: no configfile, no health checks.
+
+    -h|--help print the manual and exit. -v|--version print the version.
+
+Actions:
+    start runs the daemon, stop ends it, restart does both.
+
+    try-restart restarts it only if it is running.
+
+    reload, force-reload make it read configfile again.
+
+    status tells whether it is running: exit code 0, or 3 when it is
+    stopped, or 1 when it left a pid file behind.
+
+    check reads configfile and prints what would be added: exit code 0,
+    or 2 when there is an error in it.
+`;
+}

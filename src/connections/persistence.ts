@@ -1,0 +1,141 @@
+/**
+ * Persistence templates: which destination a client, or a client's network, was sent to, so that its next connections go
+ * there too without scheduling. As in IPVS they are entries like connections, with client port 0, in a table of their
+ * own. Hot path.
+ */
+import { NONE } from '../scheduling/pool.ts';
+import type { Pool } from '../scheduling/pool.ts';
+import { ConnectionKey } from './connection-key.ts';
+import { ConnectionTable, NO_SLOT } from './connection-table.ts';
+import type { ConnectionTableOptions, TemplateHolder } from './connection-table.ts';
+
+/** What of a virtual service decides about its templates. */
+export interface PersistentService {
+  /** Seconds. */
+  readonly timeout: number;
+  /** IPv4: 32-bit host-order mask. IPv6: prefix length. */
+  readonly netmask: number;
+  /** Firewall mark, or 0 for a service with an address. */
+  readonly mark: number;
+  /** All ports of the virtual address share a template: services of port 0, and FTP's for its data connections. */
+  readonly everyPort: boolean;
+}
+
+export interface PersistenceOptions extends Omit<ConnectionTableOptions, 'counts' | 'templates'> {
+  /** IPVS's `expire_quiescent_template`: a quiescent destination loses its clients at their next connection. */
+  readonly expireQuiescent?: boolean;
+}
+
+/** A template that runs out while connections refer to it lives on for so many seconds at a time. */
+const PROLONGATION = 60;
+
+/** Virtual port of a template that no connection may use any more. */
+export const INVALID_PORT = 65535;
+
+/** Protocol number of templates of firewall marks: all protocols share them. */
+const IP = 0;
+
+const CONTROLLED = 0;
+const ASSURED = 1;
+
+export class PersistenceTable implements TemplateHolder {
+  /** The templates, for listing. */
+  readonly table: ConnectionTable;
+  readonly #pool: Pool;
+  readonly #expireQuiescent: boolean;
+  readonly #key = new ConnectionKey();
+
+  constructor(pool: Pool, options: PersistenceOptions) {
+    this.table = new ConnectionTable(pool, { ...options, counts: 'templates' });
+    this.#pool = pool;
+    this.#expireQuiescent = options.expireQuiescent ?? false;
+  }
+
+  /**
+   * The template for a new connection, or NO_SLOT when there is none or its destination has gone: then schedule and
+   * {@link insert}.
+   */
+  find(connection: ConnectionKey, service: PersistentService): number {
+    this.#formKey(connection, service);
+    const template = this.table.find(this.#key);
+    if (template === NO_SLOT || this.#isValid(template)) return template;
+    this.#key.virtualPort = INVALID_PORT;
+    this.table.rekey(template, this.#key);
+    return NO_SLOT;
+  }
+
+  /** The destination of a template's clients: an overloaded one too, a quiescent one too. */
+  destination(template: number): number {
+    return this.table.destination(template);
+  }
+
+  /** A template for the client of a connection that was just scheduled; NO_SLOT when the table is full. */
+  insert(connection: ConnectionKey, service: PersistentService, destination: number, now: number): number {
+    this.#formKey(connection, service);
+    const template = this.table.insert(this.#key, destination, now);
+    if (template !== NO_SLOT) this.restart(template, service, now);
+    return template;
+  }
+
+  /** Another connection was made from it. */
+  restart(template: number, service: PersistentService, now: number): void {
+    this.table.setTimeout(template, service.timeout, now);
+  }
+
+  /** Connections that refer to it. */
+  controlled(template: number): number {
+    return this.table.user(template, CONTROLLED);
+  }
+
+  /** `NONE`, or `ASSURED` once a connection from it was established. */
+  stateName(template: number): 'NONE' | 'ASSURED' {
+    return this.table.flags(template) === ASSURED ? 'ASSURED' : 'NONE';
+  }
+
+  hold(template: number): void {
+    this.table.setUser(template, CONTROLLED, this.controlled(template) + 1);
+  }
+
+  release(template: number): void {
+    this.table.setUser(template, CONTROLLED, this.controlled(template) - 1);
+  }
+
+  assure(template: number): void {
+    this.table.setFlags(template, ASSURED);
+  }
+
+  /** Lets time pass; to be called about once a second. */
+  advance(now: number): void {
+    this.table.advance(now, (template) => (this.controlled(template) > 0 ? PROLONGATION : 0));
+  }
+
+  #isValid(template: number): boolean {
+    const destination = this.destination(template);
+    if (destination === NONE || !this.#pool.available(destination)) return false;
+    return !this.#expireQuiescent || this.#pool.weight(destination) > 0;
+  }
+
+  #formKey(connection: ConnectionKey, service: PersistentService): void {
+    const key = this.#key;
+    key.words.set(connection.words);
+    key.clientPort = 0;
+    if (service.mark !== 0) {
+      key.protocol = IP;
+      key.virtual.fill(0);
+      key.virtual[0] = service.mark;
+    }
+    if (service.mark !== 0 || service.everyPort) key.virtualPort = 0;
+    maskAddress(key.client, key.family, service.netmask);
+  }
+}
+
+function maskAddress(words: Int32Array, family: 4 | 6, netmask: number): void {
+  if (family === 4) {
+    words[0] = (words[0] ?? 0) & netmask;
+    return;
+  }
+  for (let word = 0; word < 4; word++) {
+    const bits = Math.min(32, Math.max(0, netmask - 32 * word));
+    words[word] = bits === 0 ? 0 : (words[word] ?? 0) & (-1 << (32 - bits));
+  }
+}

@@ -1,0 +1,4 @@
+/** IP protocol numbers that connections can have. */
+export const TCP = 6;
+export const UDP = 17;
+export const SCTP = 132;

@@ -1,0 +1,184 @@
+/**
+ * The client's side of the control socket. It is a {@link ControlBackend} itself: what can be asked of a director in
+ * this process can be asked of one behind the socket, with the same refusals.
+ */
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
+import type { RefusalCode, Verb } from '../director/verbs.ts';
+import { DirectorError } from '../director/verbs.ts';
+import type { ConnectionEntry } from '../engines/engine.ts';
+import type { ServiceListing } from '../observe/listing.ts';
+import { linesOf } from './lines.ts';
+import type { Answer, ControlBackend, ControlFault, ErrorCode, Query } from './protocol.ts';
+import { maxAnswerBytes, protocolVersion, readAnswer, readHello } from './protocol.ts';
+import { connectionEntry, serviceListing } from './read-listing.ts';
+import * as table from './read-table.ts';
+import { array, Malformed } from './shape.ts';
+import { ControlUnavailable } from './unavailable.ts';
+
+interface Pending {
+  readonly parts: unknown[];
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+export class ControlClient implements ControlBackend {
+  /** Version of the directord at the other end. */
+  readonly version: string;
+  readonly #stream: Duplex;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #ended: ControlUnavailable | undefined;
+
+  private constructor(stream: Duplex, version: string, answers: AsyncIterable<string>) {
+    this.#stream = stream;
+    this.version = version;
+    void this.#receive(answers);
+  }
+
+  /** @throws ControlUnavailable */
+  static async connect(socket: string): Promise<ControlClient> {
+    return ControlClient.over(await open(socket));
+  }
+
+  /** Speaks over a stream that is open already. @throws ControlUnavailable */
+  static async over(stream: Duplex): Promise<ControlClient> {
+    stream.on('error', () => undefined);
+    const lines = linesOf(stream as AsyncIterable<Uint8Array>, maxAnswerBytes);
+    try {
+      const first = await lines.next();
+      if (first.done === true) throw new ControlUnavailable('broken', 'directord closed the connection');
+      return new ControlClient(stream, greeted(first.value), lines);
+    } catch (error) {
+      stream.destroy();
+      throw unavailable(error);
+    }
+  }
+
+  async apply(verb: Verb): Promise<void> {
+    await this.#request({ verb });
+  }
+
+  async list(service?: ServiceId): Promise<readonly ServiceListing[]> {
+    const query: Query = service === undefined ? { query: 'services' } : { query: 'services', service };
+    return array(serviceListing)(await this.#request(query), 'services');
+  }
+
+  async connections(): Promise<readonly ConnectionEntry[]> {
+    return array(connectionEntry)(await this.#request({ query: 'connections' }), 'connections');
+  }
+
+  async timeouts(): Promise<Timeouts> {
+    return table.timeouts(await this.#request({ query: 'timeouts' }), 'timeouts');
+  }
+
+  async syncDaemons(): Promise<readonly SyncDaemon[]> {
+    return array(table.syncDaemon)(await this.#request({ query: 'sync-daemons' }), 'sync-daemons');
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+
+  #request(body: { readonly verb: Verb } | Query): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        reject(this.#ended);
+        return;
+      }
+      const id = ++this.#lastId;
+      this.#pending.set(id, { parts: [], resolve, reject });
+      this.#stream.write(`${JSON.stringify({ id, ...body })}\n`);
+    });
+  }
+
+  async #receive(lines: AsyncIterable<string>): Promise<void> {
+    try {
+      for await (const line of lines) this.#take(readAnswer(line));
+      this.#end(new ControlUnavailable('broken', 'directord closed the connection'));
+    } catch (error) {
+      this.#end(unavailable(error));
+      this.#stream.destroy();
+    }
+  }
+
+  #take(answer: Answer): void {
+    const pending = answer.id === null ? undefined : this.#pending.get(answer.id);
+    if (answer.id === null || pending === undefined) {
+      throw new ControlUnavailable('broken', 'error' in answer ? answer.error.message : 'an answer to nothing');
+    }
+    if ('part' in answer) {
+      pending.parts.push(...answer.part);
+      return;
+    }
+    this.#pending.delete(answer.id);
+    if ('error' in answer) pending.reject(errorOf(answer.error));
+    else pending.resolve(answer.ok ?? pending.parts);
+  }
+
+  #end(error: ControlUnavailable): void {
+    this.#ended = error;
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+}
+
+function open(socket: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const stream = connect(socket);
+    stream.once('connect', () => {
+      resolve(stream);
+    });
+    stream.once('error', (error) => {
+      const denied = 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
+      reject(
+        denied
+          ? new ControlUnavailable('denied', `no permission for ${socket}`, { cause: error })
+          : new ControlUnavailable('absent', `no directord answers on ${socket}`, { cause: error }),
+      );
+    });
+  });
+}
+
+/** Version of the program that greets. */
+function greeted(line: string): string {
+  if (line.includes('"error"')) {
+    const answer = readAnswer(line);
+    if ('error' in answer) throw new ControlUnavailable('busy', answer.error.message);
+  }
+  const hello = readHello(line);
+  if (hello.protocol !== protocolVersion) {
+    throw new ControlUnavailable(
+      'broken',
+      `directord ${hello.directord} speaks control protocol ${hello.protocol}, not ${protocolVersion}`,
+    );
+  }
+  return hello.directord;
+}
+
+const refusals: ReadonlySet<ErrorCode> = new Set<RefusalCode>([
+  'EEXIST',
+  'ENOENT',
+  'ESRCH',
+  'EINVAL',
+  'ERANGE',
+  'ENODEV',
+  'EAFNOSUPPORT',
+  'EOPNOTSUPP',
+]);
+
+function errorOf({ code, message }: ControlFault): Error {
+  return isRefusal(code) ? new DirectorError(code, message) : new ControlUnavailable('broken', message);
+}
+
+function isRefusal(code: ErrorCode): code is RefusalCode {
+  return refusals.has(code);
+}
+
+function unavailable(error: unknown): ControlUnavailable {
+  if (error instanceof ControlUnavailable) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Malformed ? `not understood: ${reason}` : reason;
+  return new ControlUnavailable('broken', message, { cause: error });
+}

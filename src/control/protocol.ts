@@ -1,0 +1,146 @@
+/**
+ * What travels over the control socket: lines of JSON. The server greets with {@link Hello}; then every request has an
+ * id and gets, in order, one answer with that id, before which a long list comes in parts.
+ *
+ * ```
+ *   server  {"directord":"0.1.0","protocol":1}
+ *   client  {"id":1,"verb":{"verb":"delete-service","service":{"kind":"fwmark","mark":7,"family":"inet"}}}
+ *   server  {"id":1,"error":{"code":"ESRCH","message":"no service fwm:7"}}
+ *   client  {"id":2,"query":"services"}
+ *   server  {"id":2,"part":[{"id":{...},"settings":{...},"counters":{...},...}, ...]}
+ *   server  {"id":2,"ok":null}
+ * ```
+ */
+import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
+import type { RefusalCode, Verb } from '../director/verbs.ts';
+import type { ConnectionEntry } from '../engines/engine.ts';
+import type { ServiceListing } from '../observe/listing.ts';
+import * as table from './read-table.ts';
+import type { Reader } from './shape.ts';
+import { integer, Malformed, object, oneOf, tagged, text } from './shape.ts';
+
+export const protocolVersion = 1;
+
+/** Bytes of the longest request; a client that sends a longer line is cut off. */
+export const maxRequestBytes = 1 << 20;
+
+/** Bytes of the longest answer a client takes. */
+export const maxAnswerBytes = 1 << 26;
+
+/** What a director offers to those who come through the control socket. Only verbs change anything. */
+export interface ControlBackend {
+  /** @throws DirectorError when refused */
+  apply(verb: Verb): void | Promise<void>;
+  /** All services in the order they were added, or the one asked for; none when it does not exist. */
+  list(service?: ServiceId): Promise<readonly ServiceListing[]>;
+  connections(): Promise<readonly ConnectionEntry[]>;
+  timeouts(): Timeouts | Promise<Timeouts>;
+  /** Running sync daemons, master first. */
+  syncDaemons(): readonly SyncDaemon[] | Promise<readonly SyncDaemon[]>;
+}
+
+export interface Hello {
+  /** Version of the program. */
+  readonly directord: string;
+  readonly protocol: number;
+}
+
+export type Query =
+  | { readonly query: 'services'; readonly service?: ServiceId }
+  | { readonly query: 'connections' | 'timeouts' | 'sync-daemons' };
+
+export type Request = { readonly id: number } & ({ readonly verb: Verb } | Query);
+
+/** `EPROTO`: the message was not understood. `EIO`: the director failed. `EAGAIN`: it has too many clients. */
+export type ErrorCode = RefusalCode | 'EPROTO' | 'EIO' | 'EAGAIN';
+
+export interface ControlFault {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** `id` is null when the request's own could not be read. */
+export type Answer =
+  | { readonly id: number; readonly part: readonly unknown[] }
+  | { readonly id: number; readonly ok: unknown }
+  | { readonly id: number | null; readonly error: ControlFault };
+
+const id = integer(0, Number.MAX_SAFE_INTEGER);
+
+const hello: Reader<Hello> = object({ directord: text(64), protocol: integer(0, 0xffff) });
+
+const verbRequest = object({ id, verb: table.verb });
+
+const plainQuery = object({ id, query: oneOf('connections', 'timeouts', 'sync-daemons') });
+
+const queryRequest = tagged('query', {
+  services: object({ id, query: oneOf('services') }, { service: table.serviceId }),
+  connections: plainQuery,
+  timeouts: plainQuery,
+  'sync-daemons': plainQuery,
+});
+
+const fault: Reader<ControlFault> = object({
+  code: oneOf(
+    'EEXIST',
+    'ENOENT',
+    'ESRCH',
+    'EINVAL',
+    'ERANGE',
+    'ENODEV',
+    'EAFNOSUPPORT',
+    'EOPNOTSUPP',
+    'EPROTO',
+    'EIO',
+    'EAGAIN',
+  ),
+  message: text(10_000),
+});
+
+/** @throws Malformed */
+export function readRequest(line: string): Request {
+  const value = parse(line);
+  return has(value, 'verb') ? verbRequest(value, 'request') : queryRequest(value, 'request');
+}
+
+/** The id of a request that could not be read otherwise. */
+export function readRequestId(line: string): number | null {
+  try {
+    return object({ id })(parse(line), 'request').id;
+  } catch (error) {
+    if (error instanceof Malformed) return null;
+    throw error;
+  }
+}
+
+/** @throws Malformed */
+export function readHello(line: string): Hello {
+  return hello(parse(line), 'hello');
+}
+
+/** @throws Malformed */
+export function readAnswer(line: string): Answer {
+  const value = parse(line);
+  if (has(value, 'error')) {
+    return object({ id: (v: unknown, at: string) => (v === null ? null : id(v, at)), error: fault })(value, 'answer');
+  }
+  if (has(value, 'part')) return object({ id, part: unknownArray })(value, 'answer');
+  return object({ id, ok: (ok: unknown) => ok })(value, 'answer');
+}
+
+const unknownArray: Reader<readonly unknown[]> = (value, at) => {
+  if (!Array.isArray(value)) throw new Malformed(`${at}: expected an array`);
+  return value;
+};
+
+function has(value: unknown, key: string): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key);
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    throw new Malformed('not JSON', { cause: error });
+  }
+}

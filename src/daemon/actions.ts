@@ -1,0 +1,124 @@
+/**
+ * What `directord` does for each action, once the configuration is read and found good. Answers, streams and exit codes
+ * are ldirectord's.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Action } from '../cli/directord-arguments.ts';
+import { ldirectordVersion } from '../cli/directord-help.ts';
+import type { Invocation, Streams } from '../cli/directord.ts';
+import type { Log } from '../observe/log.ts';
+import type { PidFile } from './pid-file.ts';
+
+export interface ActionContext {
+  readonly invocation: Invocation;
+  readonly streams: Streams;
+  readonly log: Log;
+  readonly pidFile: PidFile;
+  /** What messages call the configuration: its path. */
+  readonly subject: string;
+  /** The daemon stays in this process: `-d`, `-f`, `supervised=yes`, or it is the one in the background. */
+  readonly inForeground: boolean;
+  /** Runs the daemon in this process until it is stopped. @returns the exit code */
+  serve(): Promise<number>;
+  /** Starts it in another. @returns the exit code */
+  startInBackground(): Promise<number>;
+  kill(pid: number, signal: 'SIGTERM' | 'SIGHUP'): void;
+}
+
+/** Milliseconds between two looks at a daemon that is to end, and how long it may take altogether. */
+const pollInterval = 100;
+const stopPatience = 30_000;
+
+/** @returns the exit code */
+export function act(action: Exclude<Action, 'check'>, context: ActionContext): Promise<number> | number {
+  switch (action) {
+    case 'start':
+      return start(context);
+    case 'stop':
+      return stop(context);
+    case 'restart':
+      return restart(context);
+    case 'try-restart':
+      return context.pidFile.read().state === 'running' ? restart(context) : 0;
+    case 'reload':
+    case 'force-reload':
+      return reload(context);
+    case 'status':
+      return status(context);
+  }
+}
+
+async function start(context: ActionContext): Promise<number> {
+  if (context.pidFile.read().state === 'running') return 0;
+  if (context.inForeground) return context.serve();
+  context.log.info(`Starting ${ldirectordVersion} as daemon`);
+  return context.startInBackground();
+}
+
+function stop(context: ActionContext): number {
+  const found = context.pidFile.read();
+  if (found.state !== 'running') return 0;
+  return signal(context, found.pid, 'SIGTERM') ? 0 : 1;
+}
+
+async function restart(context: ActionContext): Promise<number> {
+  const found = context.pidFile.read();
+  if (found.state === 'running') {
+    if (!signal(context, found.pid, 'SIGTERM')) return 1;
+    if (!(await isGone(context.pidFile, found.pid))) {
+      const { program } = context.invocation;
+      context.streams.err(
+        `${program}: pid ${found.pid} is still running ${stopPatience / 1000} seconds after it was asked to stop\n`,
+      );
+      return 1;
+    }
+  }
+  return start(context);
+}
+
+async function isGone(pidFile: PidFile, pid: number): Promise<boolean> {
+  for (let waited = 0; waited < stopPatience; waited += pollInterval) {
+    const found = pidFile.read();
+    if (found.state !== 'running' || found.pid !== pid) return true;
+    await pause(pollInterval);
+  }
+  return false;
+}
+
+function reload(context: ActionContext): number {
+  const found = context.pidFile.read();
+  if (found.state === 'running') return signal(context, found.pid, 'SIGHUP') ? 0 : 1;
+  context.log.info(`ldirectord is stopped for ${context.subject}`);
+  return 1;
+}
+
+function status({ invocation: { program }, streams, log, pidFile, subject }: ActionContext): number {
+  const found = pidFile.read();
+  if (found.state === 'running') {
+    log.info(`ldirectord for ${subject} is running with pid: ${found.pid}`);
+    streams.err(`${program} for ${subject} is running with pid: ${found.pid}\n`);
+    log.info('Exiting from ldirectord status');
+    return 0;
+  }
+  if (found.state === 'stale') {
+    const stale = `stale pid file ${pidFile.path} for ${subject}`;
+    log.info(`ldirectord ${stale}`);
+    streams.err(`${program} ${stale}\n`);
+  }
+  streams.out(`${program} is stopped for ${subject}\n`);
+  return found.state === 'stale' ? 1 : 3;
+}
+
+/** @returns false when the daemon belongs to somebody else, which is then said */
+function signal(context: ActionContext, pid: number, name: 'SIGTERM' | 'SIGHUP'): boolean {
+  try {
+    context.kill(pid, name);
+    return true;
+  } catch (error) {
+    // It has ended since its pid file was read.
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true;
+    const { program } = context.invocation;
+    context.streams.err(`${program}: cannot send ${name} to pid ${pid}: ${(error as Error).message}\n`);
+    return false;
+  }
+}

@@ -1,0 +1,31 @@
+/** Starting the daemon in the background, seen from the command that does it. */
+import type { Invocation, Streams } from '../cli/directord.ts';
+import { startDetached } from '../platform/detach.ts';
+
+/** Milliseconds a daemon may take until it is ready: reading names in the configuration may need a slow DNS. */
+const patience = 30_000;
+
+/** @returns 0 when the daemon is ready, else the exit code */
+export function startInBackground(
+  { path, config, options }: Invocation,
+  env: Readonly<Record<string, string | undefined>>,
+  streams: Streams,
+): Promise<number> {
+  const own = [
+    ...(options.engine === 'auto' ? [] : ['--engine', options.engine]),
+    ...(options.control === undefined ? [] : ['--control', options.control]),
+    ...(options.monitor ? [] : ['--no-monitor']),
+  ];
+  // Cluster agents look for `PROGRAM CONFIG start` in the list of processes, so nothing may stand in between.
+  const words = config === undefined ? ['start'] : [config, 'start'];
+  const args = words[0]?.startsWith('-') ? [...own, '--', ...words] : [...words, ...own];
+  return startDetached({
+    nodeOptions: process.execArgv,
+    commandLine: [path, ...args],
+    env,
+    patience,
+    said: (text) => {
+      streams.err(text);
+    },
+  });
+}

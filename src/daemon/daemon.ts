@@ -1,0 +1,104 @@
+/**
+ * The parts of a running director and the order in which they begin and end: director and engine, control socket,
+ * monitor. The control socket comes early, because it is what only one daemon can have.
+ */
+import type { EngineChoice } from '../cli/directord-arguments.ts';
+import { directordVersion } from '../cli/directord-help.ts';
+import { ControlServer } from '../control/server.ts';
+import { Director } from '../director/director.ts';
+import type { Engine, EngineEvents } from '../engines/engine.ts';
+import { systemClock } from '../util/clock.ts';
+import { chooseEngine } from './engine-choice.ts';
+import type { Monitored } from './monitored-configuration.ts';
+import { MonitoredConfiguration } from './monitored-configuration.ts';
+import { interfaceMtu } from './network-interface.ts';
+import { TableBackend } from './table-backend.ts';
+
+export interface DaemonParts extends EngineEvents {
+  readonly engine: EngineChoice;
+  /** Path of the control socket. */
+  readonly control: string;
+  /** Undefined for a director alone. */
+  readonly monitored: Monitored | undefined;
+  /** Something about the configuration that an operator should know. */
+  warn(message: string): void;
+}
+
+export class Daemon {
+  readonly #parts: DaemonParts;
+  #engine: Engine | undefined;
+  #control: ControlServer | undefined;
+  #backend: TableBackend | undefined;
+  #monitored: MonitoredConfiguration | undefined;
+
+  constructor(parts: DaemonParts) {
+    this.#parts = parts;
+  }
+
+  /** Forwards when it resolves. @throws with a message for people; what had begun is then to be stopped. */
+  async start(): Promise<void> {
+    const parts = this.#parts;
+    const events: EngineEvents = {
+      info: (message) => {
+        parts.info(message);
+      },
+      problem: (message) => {
+        parts.problem(message);
+      },
+    };
+    const version = directordVersion();
+    const director = new Director({
+      applied: (verb) => {
+        engine.apply(verb);
+      },
+      mtu: interfaceMtu,
+    });
+    const { engine, reason } = await chooseEngine(parts.engine, events, director);
+    events.info(`directord ${version}, engine ${reason}`);
+
+    const backend = new TableBackend({ director, engine, clock: systemClock, problem: events.problem });
+    const control = new ControlServer({
+      socket: parts.control,
+      backend,
+      clock: systemClock,
+      version,
+      problem: events.problem,
+    });
+    await control.start();
+    this.#control = control;
+    events.info(`Control socket ${parts.control}`);
+
+    await engine.start();
+    this.#engine = engine;
+    backend.start();
+    this.#backend = backend;
+
+    if (parts.monitored !== undefined) {
+      this.#monitored = new MonitoredConfiguration(parts.monitored, {
+        director,
+        engine,
+        events,
+        warn: (message) => {
+          parts.warn(message);
+        },
+      });
+      this.#monitored.start();
+    }
+    // The answer comes behind everything the engine had to say about the table so far.
+    await engine.report();
+  }
+
+  reload(): void {
+    this.#parts.info('Reloading Linux Director Daemon config on signal');
+    if (this.#monitored === undefined) this.#parts.info('there is no configuration to reload');
+    else this.#monitored.reload();
+  }
+
+  async stop(): Promise<void> {
+    await this.#monitored?.stop();
+    await this.#backend?.stop();
+    const closed = (await this.#engine?.stop()) ?? 0;
+    if (closed > 0) this.#parts.info(`${closed} open connections had to be closed`);
+    await this.#control?.stop();
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * A configuration under watch: the monitor that follows it, and how a new reading of the file replaces the old one. A
+ * file that cannot be used changes nothing: table, checks and log stay as they are.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
+import type { Configuration, Diagnostic } from '../config/model.ts';
+import type { Director } from '../director/director.ts';
+import type { Engine, EngineEvents } from '../engines/engine.ts';
+import { ConfigWatch } from '../monitor/config-watch.ts';
+import { Monitor } from '../monitor/monitor.ts';
+import { commandRunner, runShell } from '../platform/run-command.ts';
+import { systemClock } from '../util/clock.ts';
+import { errorLines } from './diagnostics.ts';
+import { createHealthChecks } from './health-checks.ts';
+import type { Loaded } from './load.ts';
+import { warningsAbout } from './warnings.ts';
+
+export interface Monitored {
+  /** Its `file` is an absolute path. */
+  readonly configuration: Configuration;
+  /** Reads the same file again. */
+  reread(): Promise<Loaded>;
+  /** A new reading is about to replace the old one. */
+  adopting(configuration: Configuration): Promise<void>;
+}
+
+export interface MonitoringParts {
+  readonly director: Director;
+  readonly engine: Engine;
+  readonly events: EngineEvents;
+  /** Something about the configuration that an operator should know. */
+  warn(message: string): void;
+}
+
+const run = commandRunner(systemClock);
+
+export class MonitoredConfiguration {
+  readonly #monitored: Monitored;
+  readonly #parts: MonitoringParts;
+  readonly #monitor: Monitor;
+  readonly #watch: ConfigWatch;
+  readonly #callback = new AbortController();
+  #configuration: Configuration;
+  #reloading: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(monitored: Monitored, parts: MonitoringParts) {
+    this.#monitored = monitored;
+    this.#parts = parts;
+    this.#configuration = monitored.configuration;
+    const log = (message: string): void => {
+      parts.events.info(message);
+    };
+    this.#monitor = new Monitor({
+      director: parts.director,
+      clock: systemClock,
+      check: createHealthChecks({
+        maintenanceDirectory: () => this.#configuration.global.maintenancedir,
+        log,
+      }),
+      shell: runShell,
+      log,
+    });
+    this.#watch = new ConfigWatch({
+      clock: systemClock,
+      file: monitored.configuration.file,
+      interval: () => this.#configuration.global.checkinterval,
+      autoreload: () => this.#configuration.global.autoreload,
+      modified: async (file) => (await stat(file)).mtimeMs,
+      read: readFile,
+      log,
+      changed: (reread) => {
+        this.#fileChanged(reread);
+      },
+    });
+  }
+
+  /** The table is in line with the configuration when it returns. */
+  start(): void {
+    this.#warn();
+    this.#monitor.start(this.#configuration);
+    this.#watch.start();
+  }
+
+  /** Reads the file again, after a reading that may be under way. */
+  reload(): void {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#watch.stop();
+    this.#callback.abort();
+    await this.#reloading;
+    await this.#monitor.stop();
+  }
+
+  async #reload(): Promise<void> {
+    const { events } = this.#parts;
+    try {
+      const loaded = await this.#monitored.reread();
+      if (this.#stopped) return;
+      if (loaded.kind === 'loaded') await this.#adopt(loaded.configuration, loaded.warnings);
+      else for (const line of troubleLines(loaded)) events.problem(line);
+    } catch (error) {
+      events.problem(`reload failed, nothing was changed: ${(error as Error).message}`);
+    }
+  }
+
+  async #adopt(configuration: Configuration, warnings: readonly Diagnostic[]): Promise<void> {
+    await this.#monitored.adopting(configuration);
+    this.#configuration = configuration;
+    for (const warning of warnings) this.#parts.warn(formatAsLdirectord(warning, process.pid));
+    this.#warn();
+    this.#monitor.reload(configuration);
+  }
+
+  #warn(): void {
+    for (const warning of warningsAbout(this.#configuration, this.#parts.engine)) {
+      this.#parts.warn(formatDiagnostic(warning));
+    }
+  }
+
+  #fileChanged(reread: boolean): void {
+    if (reread) this.reload();
+    const { callback } = this.#configuration.global;
+    if (callback !== undefined) void this.#call(callback);
+  }
+
+  async #call(callback: string): Promise<void> {
+    const { file } = this.#configuration;
+    const { status, detail, startError } = await run(callback, [file], this.#callback.signal);
+    if (status === 0 || this.#stopped) return;
+    this.#parts.events.problem(`callback ${callback} ${file} failed: ${startError ?? detail}`);
+  }
+}
+
+function troubleLines(loaded: Exclude<Loaded, { kind: 'loaded' }>): readonly string[] {
+  return loaded.kind === 'not-found' ? [loaded.message] : errorLines(loaded.diagnostics, process.pid);
+}

@@ -1,0 +1,158 @@
+/**
+ * One invocation of `directord` from configuration to exit code. Every action reads the configuration first, and a file
+ * that cannot be used ends it before anything that runs is touched.
+ */
+import { resolve } from 'node:path';
+import { checkText } from '../cli/directord-check.ts';
+import { ldirectordVersion } from '../cli/directord-help.ts';
+import type { Invocation, Streams } from '../cli/directord.ts';
+import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
+import type { Configuration, Diagnostic } from '../config/model.ts';
+import { controlSocketPath } from '../control/socket-path.ts';
+import { Director } from '../director/director.ts';
+import type { DaemonLog } from '../observe/log.ts';
+import { act } from './actions.ts';
+import { startInBackground } from './background.ts';
+import { errorLines } from './diagnostics.ts';
+import { chooseEngine } from './engine-choice.ts';
+import { load } from './load.ts';
+import type { LogTarget } from './log-target.ts';
+import { openLog, sinkFor } from './log-target.ts';
+import type { User } from './places.ts';
+import { daemonName, findPidFile } from './places.ts';
+import { run } from './run.ts';
+import { warningsAbout } from './warnings.ts';
+
+export interface Host {
+  readonly streams: Streams;
+  readonly user: User;
+  /** Whether this process is the daemon that another one starts in the background. */
+  readonly detached: boolean;
+  /** The start of a daemon in this process has succeeded. */
+  ready(): void;
+  exit(code: number): never;
+}
+
+/** Where CONFIG is looked for when none is given. */
+const defaultConfig = 'ldirectord.cf';
+
+/** @returns the exit code */
+export async function perform(invocation: Invocation, host: Host): Promise<number> {
+  const { options, config, action } = invocation;
+  const { streams, user } = host;
+  const target: LogTarget = {
+    global: undefined,
+    debug: options.debug,
+    name: daemonName(config, options.monitor),
+    user,
+    streams,
+  };
+  if (!options.monitor) return action === 'check' ? 0 : command(invocation, host, target, undefined);
+
+  const loaded = await load(config ?? defaultConfig);
+  if (loaded.kind !== 'loaded') {
+    const notFound = loaded.kind === 'not-found';
+    for (const line of notFound ? [loaded.message] : errorLines(loaded.diagnostics, process.pid)) {
+      streams.err(`${line}\n`);
+    }
+    const code = notFound ? 1 : 2;
+    if (action !== 'check' && !host.detached) {
+      const reason = notFound ? loaded.message : 'config_error: Configuration Error';
+      (await openLog(target)).error(`Exiting with exit_status ${code}: ${reason}`);
+    }
+    return code;
+  }
+  const { configuration, warnings } = loaded;
+  if (action === 'check') return check(invocation, streams, configuration, warnings);
+  if (!host.detached)
+    for (const warning of warnings) streams.err(`${formatAsLdirectord(warning, process.pid)}\n`);
+  return command(invocation, host, { ...target, global: configuration.global }, configuration);
+}
+
+async function check(
+  { options }: Invocation,
+  streams: Streams,
+  configuration: Configuration,
+  warnings: readonly Diagnostic[],
+): Promise<number> {
+  const silent = { info: () => undefined, problem: () => undefined };
+  const { engine } = await chooseEngine(options.engine, silent, new Director({ applied: () => undefined }));
+  streams.out(checkText(configuration));
+  for (const warning of [...warnings, ...warningsAbout(configuration, engine)]) {
+    streams.err(`${formatDiagnostic(warning)}\n`);
+  }
+  return 0;
+}
+
+async function command(
+  invocation: Invocation,
+  host: Host,
+  target: LogTarget,
+  configuration: Configuration | undefined,
+): Promise<number> {
+  const { action, options, path, words } = invocation;
+  if (action === 'check') return 0;
+  const { streams, user, detached } = host;
+  const log = await openLog(target);
+  if (!detached) log.info(`Invoking ldirectord invoked as: ${[path, ...words].join(' ')} `);
+  const supervised = configuration?.global.supervised === true;
+  const code = await act(action, {
+    invocation,
+    streams,
+    log,
+    pidFile: findPidFile(target.name, user),
+    subject: configuration?.file ?? '--no-monitor',
+    inForeground: detached || options.debug || options.foreground || supervised,
+    serve: () => serve(invocation, host, target, log, configuration),
+    startInBackground: () => startInBackground(invocation, user.env, streams),
+    kill: (pid, signal) => process.kill(pid, signal),
+  });
+  if (code !== 0 && !detached) {
+    const starts = action === 'start' || action.endsWith('restart');
+    const reason = starts ? 'Initialisation Error' : `Exiting from ldirectord ${action}`;
+    log.info(`Exiting with exit_status ${code}: ${reason}`);
+  }
+  return code;
+}
+
+async function serve(
+  { options, program }: Invocation,
+  { streams, user, detached, ready, exit }: Host,
+  target: LogTarget,
+  log: DaemonLog,
+  configuration: Configuration | undefined,
+): Promise<number> {
+  const withPidFile = !options.debug && configuration?.global.supervised !== true;
+  // Before leaving the directory that relative paths are meant for.
+  const control = resolve(controlSocketPath(options.control, user));
+  const file = resolve(configuration?.file ?? '');
+  if (detached) process.chdir('/');
+  else log.info(`Starting ${ldirectordVersion} with pid: ${process.pid}`);
+  const warn = (message: string): void => {
+    streams.err(`${message}\n`);
+  };
+  try {
+    await run({
+      log,
+      engine: options.engine,
+      control,
+      pidFile: withPidFile ? findPidFile(target.name, user) : undefined,
+      monitored: configuration && {
+        configuration: { ...configuration, file },
+        reread: () => load(file),
+        adopting: async ({ global }) => {
+          log.redirect(await sinkFor({ ...target, global }, warn));
+        },
+      },
+      warn,
+      ready,
+      exit,
+    });
+    return 0;
+  } catch (error) {
+    const reason = (error as Error).message;
+    log.error(reason);
+    warn(`${program}: ${reason}`);
+    return 1;
+  }
+}

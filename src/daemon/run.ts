@@ -1,0 +1,75 @@
+/**
+ * The daemon's life as a process: it starts, says that it is ready, and runs until a signal ends it. Whatever goes
+ * wrong on the way is in the log before the process is gone.
+ */
+import { directordVersion } from '../cli/directord-help.ts';
+import type { DaemonLog } from '../observe/log.ts';
+import type { DaemonParts } from './daemon.ts';
+import { Daemon } from './daemon.ts';
+import type { PidFile } from './pid-file.ts';
+import { handleSignals } from './signals.ts';
+
+export interface RunSetup extends Omit<DaemonParts, 'info' | 'problem' | 'warn'> {
+  readonly log: DaemonLog;
+  /** Undefined with `-d` and `supervised=yes`. */
+  readonly pidFile: PidFile | undefined;
+  /** Tells whoever waits for the start; it is in the log too. */
+  warn(message: string): void;
+  ready(): void;
+  /** Ends the process at once. */
+  exit(code: number): never;
+}
+
+/** @returns after the daemon was stopped by a signal. @throws with a message for people when it cannot start */
+export async function run(setup: RunSetup): Promise<void> {
+  const { log, pidFile } = setup;
+  let starting = true;
+  const daemon = new Daemon({
+    ...setup,
+    warn: (message) => {
+      log.warn(message);
+      if (starting) setup.warn(message);
+    },
+    info: (message) => {
+      log.info(message);
+    },
+    problem: (message) => {
+      log.error(message);
+      if (starting) setup.warn(message);
+    },
+  });
+
+  let askedToStop = (signal: string): void => void signal;
+  const stopped = new Promise<string>((resolve) => (askedToStop = resolve));
+  const abandon = (code: number): never => {
+    pidFile?.remove(process.pid);
+    return setup.exit(code);
+  };
+  const releaseSignals = handleSignals({
+    stop: askedToStop,
+    abandon,
+    reload: () => {
+      daemon.reload();
+    },
+    crash: (error) => {
+      log.error(`directord ${directordVersion()} has a defect and ends: ${error.stack ?? error.message}`);
+      abandon(1);
+    },
+  });
+
+  try {
+    await daemon.start();
+    pidFile?.write(process.pid);
+    starting = false;
+    setup.ready();
+    const signal = await stopped;
+    await daemon.stop();
+    log.info(`Linux Director Daemon terminated on signal: ${signal}`);
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  } finally {
+    pidFile?.remove(process.pid);
+    releaseSignals();
+  }
+}

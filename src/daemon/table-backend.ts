@@ -1,0 +1,85 @@
+/**
+ * What the control socket can ask of a running daemon: the director's verbs, and listings that join the director's
+ * table with the engine's counters and their rates.
+ */
+import type { ControlBackend } from '../control/protocol.ts';
+import type { Director } from '../director/director.ts';
+import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
+import type { Verb } from '../director/verbs.ts';
+import type { ConnectionEntry, Engine } from '../engines/engine.ts';
+import type { ServiceListing } from '../observe/listing.ts';
+import { listServices } from '../observe/listing.ts';
+import { RateEstimator, sampleInterval } from '../observe/rates.ts';
+import type { Clock, Timer } from '../util/clock.ts';
+
+export interface TableBackendParts {
+  readonly director: Director;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  problem(message: string): void;
+}
+
+export class TableBackend implements ControlBackend {
+  readonly #parts: TableBackendParts;
+  readonly #rates = new RateEstimator();
+  #timer: Timer | undefined;
+  #sampling: Promise<void> = Promise.resolve();
+  #failing = false;
+
+  constructor(parts: TableBackendParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to estimate rates. */
+  start(): void {
+    this.#timer = this.#parts.clock.after(sampleInterval, () => {
+      this.#sampling = this.#sample();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    await this.#sampling;
+    this.#timer?.cancel();
+  }
+
+  apply(verb: Verb): void {
+    this.#parts.director.apply(verb, 'control');
+    if (verb.verb === 'zero') this.#rates.zero(verb.service);
+  }
+
+  async list(service?: ServiceId): Promise<readonly ServiceListing[]> {
+    const { director, engine } = this.#parts;
+    const report = await engine.report();
+    const found = service === undefined ? director.services() : [director.find(service)];
+    return listServices(
+      found.filter((each) => each !== undefined),
+      report,
+      this.#rates,
+    );
+  }
+
+  connections(): Promise<readonly ConnectionEntry[]> {
+    return this.#parts.engine.connections();
+  }
+
+  timeouts(): Timeouts {
+    return this.#parts.director.timeouts();
+  }
+
+  syncDaemons(): readonly SyncDaemon[] {
+    return this.#parts.director.syncDaemons();
+  }
+
+  async #sample(): Promise<void> {
+    const { engine, clock, problem } = this.#parts;
+    try {
+      this.#rates.sample(await engine.report(), clock.now());
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) problem(`the engine does not report: ${(error as Error).message}`);
+      this.#failing = true;
+    }
+    this.start();
+  }
+}

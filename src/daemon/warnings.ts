@@ -1,0 +1,19 @@
+/** Everything an operator should know about a good configuration before relying on it. */
+import type { Configuration, Diagnostic } from '../config/model.ts';
+import type { Engine } from '../engines/engine.ts';
+import { unsupportedChecks } from '../monitor/checks/negotiate.ts';
+import { notActedOn } from './not-acted-on.ts';
+import { refusals } from './refusals.ts';
+
+export function warningsAbout(
+  configuration: Configuration,
+  engine: Pick<Engine, 'refuses'>,
+): readonly Diagnostic[] {
+  const { file } = configuration;
+  const unsupported = unsupportedChecks(configuration).map((message): Diagnostic => ({
+    severity: 'warning',
+    file,
+    message,
+  }));
+  return [...notActedOn(configuration), ...unsupported, ...refusals(configuration, engine)];
+}

@@ -1,0 +1,182 @@
+/**
+ * One virtual service under watch: the health of its real servers, and what that means for the table. The order of
+ * verbs is part of the contract: a server leaves before the fallback enters and enters before the fallback leaves.
+ */
+import type { Real, Virtual } from '../config/model.ts';
+import type { DestinationId } from '../director/table.ts';
+import { serviceKey } from '../director/table.ts';
+import type { CheckResult } from './check.ts';
+import type { FallbackCommandParts } from './fallback-command.ts';
+import { FallbackCommand } from './fallback-command.ts';
+import type { Health } from './judgement.ts';
+import { judge, unchecked } from './judgement.ts';
+import type { Server } from './server.ts';
+import { fallbackServer, isSameDestination, realServer } from './server.ts';
+import type { TableParts } from './service-table.ts';
+import { ServiceTable } from './service-table.ts';
+
+export type VirtualParts = TableParts & FallbackCommandParts;
+
+export interface WatchedReal {
+  readonly real: Real;
+  readonly server: Server;
+  health: Health;
+  lastResult: CheckResult | undefined;
+}
+
+export class VirtualMonitor {
+  readonly virtual: Virtual;
+  readonly key: string;
+  readonly reals: readonly WatchedReal[];
+  readonly #parts: VirtualParts;
+  readonly #table: ServiceTable;
+  readonly #readdQuiescent: boolean;
+  readonly #fallback: Server | undefined;
+  readonly #command: FallbackCommand;
+
+  /** What watched the same service until now is looked up by key; its knowledge about servers that stay is taken over. */
+  constructor(
+    parts: VirtualParts,
+    virtual: Virtual,
+    readdQuiescent: boolean,
+    watchedBefore: ReadonlyMap<string, VirtualMonitor>,
+  ) {
+    this.virtual = virtual;
+    this.key = serviceKey(virtual.service);
+    this.#parts = parts;
+    this.#table = new ServiceTable(parts, virtual);
+    this.#readdQuiescent = readdQuiescent;
+    const before = watchedBefore.get(this.key);
+    this.#fallback = virtual.fallback && fallbackServer(virtual.service, virtual.fallback);
+    this.#command = before === undefined ? new FallbackCommand(parts) : before.#command;
+    const known = [...(before?.reals ?? [])];
+    this.reals = virtual.reals.map((real) => watch(virtual, real, known));
+  }
+
+  get fallbackActive(): boolean {
+    const fallback = this.#fallback;
+    return fallback !== undefined && !this.#anyUp() && this.#table.find(fallback.id) !== undefined;
+  }
+
+  putService(): void {
+    this.#table.putService();
+  }
+
+  purgeService(when: 'start' | 'stop'): void {
+    this.#table.purgeService(when);
+  }
+
+  /** Makes the table agree with what is known: once at start and once at every reload. */
+  putServers(): void {
+    for (const watched of this.reals) this.#putKnown(watched);
+    for (const { id } of this.#table.destinations())
+      if (!this.#isConfigured(id)) this.#table.purge(id, 'start');
+    this.#switchFallback();
+    for (const { server, health } of this.reals) if (health.state !== 'up') this.#putIdle(server, health);
+  }
+
+  apply(watched: WatchedReal, result: CheckResult): void {
+    const { failurecount } = this.virtual;
+    const before = watched.health;
+    const { health, judgement } = judge(before, result, failurecount);
+    watched.lastResult = result;
+    if (result.up && before.failures > 0) this.#logSoft('Resetting soft failure count', watched, '');
+    // A server the director refuses stays out, and is tried again at its next success.
+    const refused = judgement === 'comes up' && !this.#table.put(watched.server);
+    watched.health = refused ? { state: before.state, failures: 0 } : health;
+    if (judgement === 'soft failure') {
+      this.#logSoft('Soft failure real server', watched, ` failure ${health.failures}/${failurecount}`);
+    }
+    if (judgement === 'goes down') this.#takeOut(watched.server);
+    if (judgement !== 'unchanged' && judgement !== 'soft failure') this.#switchFallback();
+  }
+
+  /**
+   * Takes the real servers that are up out of the table, then the service. Reals whose check id is in `purged` went
+   * with an earlier service and are left to the service's own deletion.
+   */
+  cleanStop(purged: Set<string>): void {
+    for (const { real, server, health } of this.reals) {
+      if (health.state !== 'up' || purged.has(real.check.id)) continue;
+      purged.add(real.check.id);
+      this.#table.purge(server.id, 'stop', server.name);
+    }
+    this.#table.purgeService('stop');
+  }
+
+  #putKnown(watched: WatchedReal): void {
+    const carriesTraffic = (this.#table.find(watched.server.id)?.weight ?? 0) > 0;
+    if (watched.health.state === 'unchecked' && carriesTraffic) watched.health = { state: 'up', failures: 0 };
+    if (watched.health.state === 'up') {
+      const held = this.#table.put(watched.server) || carriesTraffic;
+      if (!held) watched.health = unchecked;
+    }
+    // Without a check no result will ever come, so this server stays out.
+    const undecided = watched.health.state === 'unchecked';
+    if (undecided && watched.real.check.type === 'off') watched.health = { state: 'down', failures: 0 };
+  }
+
+  #putIdle(server: Server, health: Health): void {
+    if (this.virtual.quiescent) {
+      this.#table.quiesce(server);
+      this.#table.addQuiescent(server, this.#readdQuiescent ? 'Readd Quiescent' : 'Added');
+    } else if (health.state === 'down' && !this.#isFallback(server.id)) {
+      this.#table.remove(server);
+    }
+  }
+
+  #takeOut(server: Server): void {
+    if (!this.virtual.quiescent) {
+      this.#table.remove(server);
+      return;
+    }
+    this.#table.quiesce(server);
+    if (this.#readdQuiescent) this.#table.addQuiescent(server, 'Readd Quiescent');
+  }
+
+  #switchFallback(): void {
+    const anyUp = this.#anyUp();
+    const fallback = this.#fallback;
+    if (fallback !== undefined) {
+      if (!anyUp) this.#table.put(fallback);
+      else if (!this.#servesAsReal(fallback)) this.#table.remove(fallback);
+    }
+    if (anyUp) this.#command.say('stop', this.virtual);
+    else if (this.reals.every(({ health }) => health.state === 'down'))
+      this.#command.say('start', this.virtual);
+  }
+
+  #anyUp(): boolean {
+    return this.reals.some(({ health }) => health.state === 'up');
+  }
+
+  /** The fallback may also be one of the real servers; while that one is up the destination is its. */
+  #servesAsReal(fallback: Server): boolean {
+    return this.reals.some(
+      ({ server, health }) => health.state === 'up' && isSameDestination(server.id, fallback.id),
+    );
+  }
+
+  #isFallback(id: DestinationId): boolean {
+    return this.#fallback !== undefined && isSameDestination(this.#fallback.id, id);
+  }
+
+  #isConfigured(id: DestinationId): boolean {
+    return this.#isFallback(id) || this.reals.some(({ server }) => isSameDestination(server.id, id));
+  }
+
+  #logSoft(what: string, { server }: WatchedReal, tail: string): void {
+    this.#parts.log(`${what}: ${server.name} (${this.virtual.id})${tail}`);
+  }
+}
+
+/** What `known` says about the same server is kept and taken from the list; its count only if the check is the same. */
+function watch(virtual: Virtual, real: Real, known: WatchedReal[]): WatchedReal {
+  const server = realServer(virtual.service, real);
+  const index = known.findIndex((candidate) => candidate.server.name === server.name);
+  const before = index < 0 ? undefined : known.splice(index, 1)[0];
+  if (before === undefined) return { real, server, health: unchecked, lastResult: undefined };
+  const sameCheck = before.real.check.id === real.check.id;
+  const health = sameCheck ? before.health : { state: before.health.state, failures: 0 };
+  return { real, server, health, lastResult: before.lastResult };
+}

@@ -1,0 +1,37 @@
+/**
+ * How loaded a destination is, and which of two is the less loaded for its weight. Hot path: allocates nothing.
+ */
+import type { Pool } from './pool.ts';
+
+/** May take new connections at all: neither quiescent nor overloaded. */
+export function eligible(pool: Pool, destination: number): boolean {
+  return pool.weight(destination) > 0 && pool.usable(destination);
+}
+
+/** IPVS's cost of a destination's connections: an active one is worth 256 inactive ones. */
+export function connectionLoad(pool: Pool, destination: number): number {
+  return pool.active(destination) * 256 + pool.inactive(destination);
+}
+
+/** SED's cost: the delay that the new connection is expected to see. */
+export function expectedDelay(pool: Pool, destination: number): number {
+  return pool.active(destination) + 1;
+}
+
+/**
+ * Whether load / weight < otherLoad / otherWeight, exactly, for loads below 2^53 and weights from 1 to 2^31. Cross
+ * products that a double cannot hold are compared as continued fractions instead: whole parts first, then the
+ * reciprocals of the rests.
+ */
+export function lighter(load: number, weight: number, otherLoad: number, otherWeight: number): boolean {
+  const left = load * otherWeight;
+  const right = otherLoad * weight;
+  if (left <= Number.MAX_SAFE_INTEGER && right <= Number.MAX_SAFE_INTEGER) return left < right;
+  const rest = load % weight;
+  const otherRest = otherLoad % otherWeight;
+  const whole = (load - rest) / weight;
+  const otherWhole = (otherLoad - otherRest) / otherWeight;
+  if (whole !== otherWhole) return whole < otherWhole;
+  if (rest === 0 || otherRest === 0) return rest < otherRest;
+  return lighter(otherWeight, otherRest, weight, rest);
+}

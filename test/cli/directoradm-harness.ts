@@ -1,0 +1,168 @@
+/**
+ * A director with directoradm in front of it, all in this process: every command line goes through the real parser,
+ * the real control protocol over a stream in memory, the real director and the real printing.
+ */
+import { duplexPair } from 'node:stream';
+import { ControlClient } from '../../src/control/client.ts';
+import type { ControlBackend } from '../../src/control/protocol.ts';
+import { serve } from '../../src/control/session.ts';
+import { ControlUnavailable } from '../../src/control/unavailable.ts';
+import { directoradm } from '../../src/cli/directoradm.ts';
+import type { DirectoradmContext } from '../../src/cli/directoradm.ts';
+import { restoreScript, saveScript } from '../../src/cli/directoradm-scripts.ts';
+import { Director } from '../../src/director/director.ts';
+import type { ConnectionEntry, EngineReport } from '../../src/engines/engine.ts';
+import { listServices } from '../../src/observe/listing.ts';
+import type { RateSource } from '../../src/observe/listing.ts';
+import { zeroCounters } from '../../src/engines/engine.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import type { Names } from '../../src/util/names.ts';
+
+export interface Result {
+  readonly rc: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface LabOptions {
+  readonly report?: EngineReport;
+  readonly rates?: RateSource;
+  readonly connections?: readonly ConnectionEntry[];
+}
+
+const hosts: readonly (readonly [address: string, name: string])[] = [
+  ['127.0.0.1', 'localhost'],
+  ['10.50.0.1', 'vip.example.com'],
+  ['10.50.0.2', 'very-long-virtual-host-name-indeed.example.com'],
+  ['192.168.50.11', 'web1.example.com'],
+  ['192.168.50.12', 'web-with-a-very-long-hostname.subdomain.example.com'],
+  ['2001:db8::77', 'v6vip.example.com'],
+];
+
+const ports: readonly (readonly [service: string, port: number, protocols: string])[] = [
+  ['http', 80, 'tcp'],
+  ['https', 443, 'tcp udp'],
+  ['domain', 53, 'tcp udp'],
+  ['http-alt', 8080, 'tcp udp'],
+  ['tproxy', 8081, 'tcp'],
+];
+
+export const names: Names = {
+  address: (host, family) =>
+    Promise.resolve(
+      hosts.find(([address, name]) => name === host && address.includes(':') === (family === 'inet6'))?.[0],
+    ),
+  host: (address) => Promise.resolve(hosts.find(([known]) => known === address)?.[1]),
+  port: (service, protocol) =>
+    ports.find(([name, , protocols]) => name === service && protocols.split(' ').includes(protocol))?.[1],
+  service: (port, protocol) =>
+    ports.find(([, number, protocols]) => number === port && protocols.split(' ').includes(protocol))?.[0],
+};
+
+export class Lab {
+  readonly director = new Director({
+    applied: () => undefined,
+    mtu: (name) => (name === 'eth0' ? 1500 : undefined),
+  });
+  readonly #backend: ControlBackend;
+
+  constructor({ report = { services: [] }, rates, connections = [] }: LabOptions = {}) {
+    const { director } = this;
+    this.#backend = {
+      apply: (verb) => {
+        director.apply(verb, 'control');
+      },
+      list: (service) => {
+        const found = service === undefined ? director.services() : director.find(service);
+        const services = found === undefined ? [] : 'id' in found ? [found] : found;
+        return Promise.resolve(listServices(services, report, rates ?? { rates: () => zeroCounters }));
+      },
+      connections: () => Promise.resolve(connections),
+      timeouts: () => director.timeouts(),
+      syncDaemons: () => director.syncDaemons(),
+    };
+  }
+
+  /** Runs one line of shell: commands with `;`, pipes, `printf`, quotes and `</dev/null`. */
+  async shell(line: string): Promise<Result> {
+    let last: Result = { rc: 0, stdout: '', stderr: '' };
+    for (const pipeline of splitOutsideQuotes(line, ';')) {
+      let input = '';
+      let stderr = '';
+      for (const command of splitOutsideQuotes(pipeline, '|')) {
+        last = await this.run(wordsOf(command), input);
+        input = last.stdout;
+        stderr += last.stderr;
+      }
+      last = { ...last, stderr };
+    }
+    return last;
+  }
+
+  async run([command = '', ...words]: readonly string[], input = ''): Promise<Result> {
+    if (command === 'printf') return { rc: 0, stdout: printf(words), stderr: '' };
+    if (command === 'ip') return { rc: 0, stdout: '', stderr: '' };
+    if (command === 'setpriv') return this.#adm(words.slice(words.indexOf('ipvsadm') + 1), input, 'denied');
+    if (command === 'ipvsadm-save') return this.#withContext(input, (context) => saveScript(words, context));
+    if (command === 'ipvsadm-restore') return this.#withContext(input, restoreScript);
+    return this.#adm(words, input);
+  }
+
+  #adm(words: readonly string[], input: string, refusal?: 'denied'): Promise<Result> {
+    return this.#withContext(input, (context) => directoradm(words, context), refusal);
+  }
+
+  async #withContext(
+    input: string,
+    use: (context: DirectoradmContext) => Promise<number>,
+    refusal?: 'denied',
+  ): Promise<Result> {
+    let stdout = '';
+    let stderr = '';
+    const rc = await use({
+      program: 'ipvsadm',
+      version: () => '9.9.9',
+      names: () => Promise.resolve(names),
+      connect: () => {
+        if (refusal !== undefined) throw new ControlUnavailable(refusal, 'no permission');
+        return this.#connect();
+      },
+      out: (text) => (stdout += text),
+      err: (text) => (stderr += text),
+      input: async function* () {
+        yield await Promise.resolve(input);
+      },
+    });
+    return { rc, stdout, stderr };
+  }
+
+  #connect(): Promise<ControlClient> {
+    const [near, far] = duplexPair();
+    void serve(far, {
+      backend: this.#backend,
+      clock: systemClock,
+      version: '9.9.9',
+      problem: (message) => {
+        throw new Error(message);
+      },
+    });
+    return ControlClient.over(near);
+  }
+}
+
+function splitOutsideQuotes(text: string, separator: string): readonly string[] {
+  const parts = text.match(new RegExp(`(?:'[^']*'|"[^"]*"|[^${separator}'"])+`, 'g'));
+  return parts ?? [];
+}
+
+function wordsOf(command: string): readonly string[] {
+  const words = command.replace('</dev/null', '').match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+  return words.map((word) => word.replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
+}
+
+function printf(words: readonly string[]): string {
+  return words
+    .filter((word) => word !== '--')
+    .join('')
+    .replaceAll('\\n', '\n');
+}

@@ -1,0 +1,130 @@
+import t from 'tap';
+import type { Invocation } from '../../src/cli/directord.ts';
+import { directord, programName } from '../../src/cli/directord.ts';
+
+interface Answer {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly asked: Invocation | undefined;
+}
+
+async function run(words: readonly string[], path = '/usr/sbin/directord', manual = false): Promise<Answer> {
+  let out = '';
+  let err = '';
+  let asked: Invocation | undefined;
+  const code = await directord(['node', path, ...words], {
+    streams: {
+      out: (text) => (out += text),
+      err: (text) => (err += text),
+    },
+    showManual: () => manual,
+    perform: (invocation) => {
+      asked = invocation;
+      return Promise.resolve(42);
+    },
+  });
+  return { code, out, err, asked };
+}
+
+const defaults = { debug: false, foreground: false, engine: 'auto', control: undefined, monitor: true };
+
+void t.test('the argument grammar of ldirectord', async (t) => {
+  const understood: [string[], string | undefined, string, object][] = [
+    [['start'], undefined, 'start', {}],
+    [['/etc/x.cf', 'start'], '/etc/x.cf', 'start', {}],
+    [['-d', 'x.cf', 'try-restart'], 'x.cf', 'try-restart', { debug: true }],
+    [['--debug', '--', 'x.cf', 'force-reload'], 'x.cf', 'force-reload', { debug: true }],
+    [['--', '-x.cf', 'status'], '-x.cf', 'status', {}],
+    [['-df', 'x.cf', 'start'], 'x.cf', 'start', { debug: true, foreground: true }],
+    [['-d', 'true', 'stop'], 'true', 'stop', { debug: true }],
+    [['007', 'reload'], '007', 'reload', {}],
+    [['x.cf', 'start', 'more', 'words'], 'x.cf', 'start', {}],
+    [
+      ['--engine', 'relay', '--control', '/run/s', 'x.cf', 'start'],
+      'x.cf',
+      'start',
+      { engine: 'relay', control: '/run/s' },
+    ],
+    [['--engine=packet', 'restart'], undefined, 'restart', { engine: 'packet' }],
+    [['--no-monitor', 'start'], undefined, 'start', { monitor: false }],
+    [['x.cf', 'check'], 'x.cf', 'check', {}],
+    // ours are understood behind the action as well
+    [['x.cf', 'start', '--engine', 'relay'], 'x.cf', 'start', { engine: 'relay' }],
+    [['x.cf', '--control=/s', 'start', '--foreground'], 'x.cf', 'start', { control: '/s', foreground: true }],
+    [['start', '--no-monitor'], undefined, 'start', { monitor: false }],
+  ];
+  for (const [words, config, action, options] of understood) {
+    const { code, asked, out, err } = await run(words);
+    t.same(
+      { code, config: asked?.config, action: asked?.action, options: asked?.options, out, err },
+      { code: 42, config, action, options: { ...defaults, ...options }, out: '', err: '' },
+      words.join(' '),
+    );
+  }
+});
+
+void t.test('what is not understood gets the usage on stdout and exit code 255', async (t) => {
+  const refused: [string[], string][] = [
+    [[], ''],
+    [['bogus'], ''],
+    [['start', 'extra'], ''],
+    [['start', '-d'], ''],
+    [['star'], ''],
+    [['START'], ''],
+    [['-x', 'x.cf', 'start'], 'Unknown option: x\n'],
+    [['-dx', 'start'], 'Unknown option: x\n'],
+    [['-6', 'start'], 'Unknown option: 6\n'],
+    [['-d5', 'start'], 'Option d does not take an argument\n'],
+    [['--debug=1', 'start'], 'Argument unexpected for: debug\n'],
+    [['--deb', 'start'], 'Unknown option: deb\n'],
+    [['--no-debug', 'start'], 'Unknown option: no-debug\n'],
+    [['--_', 'start'], 'Unknown option: _\n'],
+    [['-x', '-h'], 'Unknown option: x\n'],
+    [['--engine', 'kernel', 'start'], 'Unknown engine: kernel (one of auto, relay, packet, ebpf)\n'],
+    [['x.cf', 'start', '--engine'], 'Option engine requires an argument\n'],
+    [['--control'], 'Option control requires an argument\n'],
+  ];
+  for (const [words, complaint] of refused) {
+    const { code, out, err, asked } = await run(words);
+    t.same({ code, err, asked }, { code: 255, err: complaint, asked: undefined }, words.join(' '));
+    t.match(out, /^Usage:\n {4}directord \[-d\|--debug] \[--] \[configfile] start \| stop/);
+  }
+});
+
+void t.test('an option behind the action is ignored as ldirectord does, but not in silence', async (t) => {
+  const { code, asked, err } = await run(['x.cf', 'start', '-d']);
+  t.same([code, asked?.options.debug, asked?.words], [42, false, ['x.cf', 'start']]);
+  t.equal(err, 'directord: -d is ignored: options stand before the configuration file\n');
+  for (const words of [
+    ['x.cf', 'start', '--', '--no-monitor'],
+    ['--', 'x.cf', 'start', '--no-monitor'],
+  ]) {
+    const { asked, err } = await run(words);
+    t.same([asked?.config, asked?.options.monitor], ['x.cf', true], words.join(' '));
+    t.match(err, /^directord: --no-monitor is ignored/);
+  }
+});
+
+void t.test('version and help', async (t) => {
+  const here = await run(['-v']);
+  t.match(here.out, /^directord \d+\.\d+\.\d+ \(compatible with Linux Director v1\.186-ha\)\n$/);
+  t.equal(here.code, 0);
+  const there = await run(['--version', 'start'], '/usr/sbin/ldirectord');
+  t.equal(there.out.split('\n')[0], 'Linux Director v1.186-ha', 'the line that tools look for');
+  t.equal(there.asked, undefined);
+  for (const option of ['-h', '-?', '--help']) {
+    const { code, out } = await run([option]);
+    t.equal(code, 0);
+    t.match(out, /^Usage:/, 'without a manual page the usage');
+  }
+  t.equal((await run(['-h'], '/usr/sbin/directord', true)).out, '', 'with one, man has shown it');
+});
+
+void t.test('the name it was called by', async (t) => {
+  t.equal(programName('/usr/sbin/ldirectord'), 'ldirectord');
+  t.equal(programName('/opt/dist/bin/ldirectord.js'), 'ldirectord');
+  t.equal(programName('/opt/dist/bin/directord.js'), 'directord');
+  t.match((await run(['bogus'], '/usr/sbin/ldirectord')).out, /^Usage:\n {4}ldirectord /);
+  t.equal((await run(['x.cf', 'start'], '/usr/sbin/ldirectord')).asked?.program, 'ldirectord');
+});

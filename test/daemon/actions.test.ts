@@ -1,0 +1,137 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Action } from '../../src/cli/directord-arguments.ts';
+import type { ActionContext } from '../../src/daemon/actions.ts';
+import { act } from '../../src/daemon/actions.ts';
+import { PidFile } from '../../src/daemon/pid-file.ts';
+
+const path = join(mkdtempSync(join(tmpdir(), 'directord-actions-')), 'ldirectord.ld.cf.pid');
+
+interface Seen {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly log: readonly string[];
+  readonly deeds: readonly string[];
+}
+
+/** Who is alive, and whether it obeys. */
+interface World {
+  readonly pid?: string;
+  readonly alive?: boolean;
+  readonly inForeground?: boolean;
+  readonly refusesKill?: 'EPERM' | 'ESRCH';
+}
+
+async function perform(action: Exclude<Action, 'check'>, world: World): Promise<Seen> {
+  let alive = world.alive ?? false;
+  const pidFile = new PidFile(path, () => (alive ? 'node /usr/sbin/directord ld.cf start' : undefined));
+  if (world.pid === undefined) pidFile.remove(4711);
+  else writeFileSync(path, world.pid);
+  const seen = { out: '', err: '', log: [] as string[], deeds: [] as string[] };
+  const note = (line: string): void => void seen.log.push(line);
+  const context: ActionContext = {
+    invocation: {
+      kind: 'action',
+      action,
+      program: 'directord',
+      path: '/usr/sbin/directord',
+      config: 'ld.cf',
+      words: ['ld.cf', action],
+      ignored: [],
+      options: { debug: false, foreground: false, engine: 'auto', control: undefined, monitor: true },
+    },
+    streams: { out: (text) => (seen.out += text), err: (text) => (seen.err += text) },
+    log: { debug: note, info: note, warn: note, error: note },
+    pidFile,
+    subject: '/run/ld.cf',
+    inForeground: world.inForeground ?? false,
+    serve: () => {
+      seen.deeds.push('serve');
+      return Promise.resolve(0);
+    },
+    startInBackground: () => {
+      seen.deeds.push('start');
+      return Promise.resolve(0);
+    },
+    kill: (pid, signal) => {
+      if (world.refusesKill) throw Object.assign(new Error('kill failed'), { code: world.refusesKill });
+      seen.deeds.push(`${signal} ${pid}`);
+      if (signal !== 'SIGTERM') return;
+      alive = false;
+      pidFile.remove(pid);
+    },
+  };
+  const code = await act(action, context);
+  return { code, ...seen };
+}
+
+const running: World = { pid: '4711\n', alive: true };
+const stopped: World = {};
+const stale: World = { pid: '4711\n', alive: false };
+const starting = 'Starting Linux Director v1.186-ha as daemon';
+const isStopped = 'ldirectord is stopped for /run/ld.cf';
+
+void t.test('actions and exit codes are those of ldirectord', async (t) => {
+  const table: [Exclude<Action, 'check'>, World, number, string[], string[]][] = [
+    ['start', running, 0, [], []],
+    ['start', stopped, 0, ['start'], [starting]],
+    ['start', stale, 0, ['start'], [starting]],
+    ['start', { inForeground: true }, 0, ['serve'], []],
+    ['stop', running, 0, ['SIGTERM 4711'], []],
+    ['stop', stopped, 0, [], []],
+    ['stop', stale, 0, [], []],
+    ['stop', { ...running, refusesKill: 'ESRCH' }, 0, [], []],
+    ['restart', running, 0, ['SIGTERM 4711', 'start'], [starting]],
+    ['restart', stopped, 0, ['start'], [starting]],
+    ['restart', stale, 0, ['start'], [starting]],
+    ['try-restart', running, 0, ['SIGTERM 4711', 'start'], [starting]],
+    ['try-restart', stopped, 0, [], []],
+    ['try-restart', stale, 0, [], []],
+    ['reload', running, 0, ['SIGHUP 4711'], []],
+    ['reload', stopped, 1, [], [isStopped]],
+    ['force-reload', running, 0, ['SIGHUP 4711'], []],
+    ['force-reload', stale, 1, [], [isStopped]],
+  ];
+  for (const [action, world, code, deeds, log] of table) {
+    t.same(
+      await perform(action, world),
+      { code, out: '', err: '', deeds, log },
+      `${action} ${JSON.stringify(world)}`,
+    );
+  }
+});
+
+void t.test('status', async (t) => {
+  t.same(await perform('status', running), {
+    code: 0,
+    out: '',
+    err: 'directord for /run/ld.cf is running with pid: 4711\n',
+    deeds: [],
+    log: ['ldirectord for /run/ld.cf is running with pid: 4711', 'Exiting from ldirectord status'],
+  });
+  t.same(await perform('status', stopped), {
+    code: 3,
+    out: 'directord is stopped for /run/ld.cf\n',
+    err: '',
+    deeds: [],
+    log: [],
+  });
+  t.same(await perform('status', stale), {
+    code: 1,
+    out: 'directord is stopped for /run/ld.cf\n',
+    err: `directord stale pid file ${path} for /run/ld.cf\n`,
+    deeds: [],
+    log: [`ldirectord stale pid file ${path} for /run/ld.cf`],
+  });
+});
+
+void t.test("somebody else's daemon", async (t) => {
+  for (const action of ['stop', 'reload', 'restart'] as const) {
+    const { code, err, deeds } = await perform(action, { ...running, refusesKill: 'EPERM' });
+    t.same([code, deeds], [1, []], action);
+    t.match(err, /^directord: cannot send SIG(TERM|HUP) to pid 4711: kill failed\n$/);
+  }
+});

@@ -1,0 +1,300 @@
+/**
+ * A laboratory: a client, a director and real servers with real nginx, as in the picture of lab/network.ts, in network
+ * namespaces of this run alone; without root the same on loopback addresses. It is gone, with every process and file of
+ * it, when it is closed or this process ends, however it ends.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Host, type Surroundings } from './lab/host.ts';
+import { parseListing, type ListedService } from './lab/listing.ts';
+import { Network, sweepNamespaces } from './lab/network.ts';
+import { openFiles } from './lab/open-files.ts';
+import { directoradm, directord, helper, which } from './lab/paths.ts';
+import type { Finished, Program } from './lab/program.ts';
+import { isAlive, signalIfAlive } from './lab/processes.ts';
+import { until } from './lab/until.ts';
+import { WebServer, type Addresses } from './lab/web-server.ts';
+
+export { until };
+export type { Finished, Program, WebServer };
+
+export type LabKind = 'namespaces' | 'loopback';
+
+const sites = [
+  { name: 'rs1', number: 11 },
+  { name: 'rs2', number: 12 },
+  { name: 'rs3', number: 13 },
+  { name: 'fallback', number: 20 },
+];
+
+/** Why scenarios that need network namespaces cannot run here, or false: the `skip` of a tap test. */
+export const skipReason = whySkip();
+
+const labs = new Set<Lab>();
+let opened = 0;
+
+export class Lab {
+  readonly kind: LabKind;
+  readonly directory: string;
+  readonly client: Host;
+  readonly director: Host;
+  readonly servers: readonly WebServer[];
+  readonly fallback: WebServer;
+  readonly vip: string;
+  readonly vip6 = '2001:db8:1::100';
+  readonly port: number;
+  /** What one process may have open. */
+  readonly openFiles: number;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #network: Network | undefined;
+  readonly #running = new Set<Program>();
+
+  /** Builds the network and starts the web servers. */
+  static async open(kind: LabKind = 'namespaces'): Promise<Lab> {
+    const lab = new Lab(kind);
+    try {
+      await Promise.all([...lab.servers, lab.fallback].map((server) => server.start()));
+    } catch (error) {
+      lab.destroy();
+      throw error;
+    }
+    return lab;
+  }
+
+  private constructor(kind: LabKind) {
+    installExits();
+    sweep();
+    opened += 1;
+    const id = `${process.pid}.${opened}`;
+    this.kind = kind;
+    this.directory = mkdtempSync(join(tmpdir(), `directord-lab-${id}-`));
+    mkdirSync(join(this.directory, 'run'));
+    this.env = {
+      ...process.env,
+      LC_ALL: 'C',
+      DIRECTORD_CONTROL: join(this.directory, 'control.sock'),
+      DIRECTORD_RUN_DIR: join(this.directory, 'run'),
+    };
+    const { limit, prefix } = openFiles();
+    const surroundings: Surroundings = { env: this.env, prefix, running: this.#running };
+    this.openFiles = limit;
+    this.#network = kind === 'namespaces' ? new Network(`dl${id}-`) : undefined;
+    labs.add(this);
+    const host = (name: string) => new Host(name, this.#network?.namespace(name), surroundings);
+    const webServer = ({ name, number }: (typeof sites)[number]) =>
+      new WebServer(host(name), addresses(kind, number), join(this.directory, name), limit);
+    this.vip = kind === 'namespaces' ? '10.1.0.100' : '127.0.0.100';
+    this.port = kind === 'namespaces' ? 80 : 8000;
+    try {
+      this.#network?.build(sites);
+      this.client = host('client');
+      this.director = host('director');
+      this.servers = sites.slice(0, 3).map(webServer);
+      this.fallback = webServer({ name: 'fallback', number: 20 });
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+
+  /** The URL of the virtual service. */
+  get url(): string {
+    return `http://${this.vip}${this.port === 80 ? '' : `:${this.port}`}/`;
+  }
+
+  get logfile(): string {
+    return join(this.directory, 'directord.log');
+  }
+
+  /** What directord logged; empty before it logged. */
+  log(): string {
+    return existsSync(this.logfile) ? readFileSync(this.logfile, 'utf8') : '';
+  }
+
+  /** Writes a configuration file. @returns its path */
+  writeConfig(text: string, name = 'lab.cf'): string {
+    const file = join(this.directory, name);
+    writeFileSync(file, text);
+    return file;
+  }
+
+  /** A configuration like the one that people have: three real servers, a fallback, checks every second. */
+  usualConfig(reals = this.servers.map((server) => `real=${server.endpoint} masq`)): string {
+    return `checktimeout=1
+checkinterval=1
+failurecount=1
+autoreload=no
+logfile="${this.logfile}"
+quiescent=no
+cleanstop=yes
+
+virtual=${this.vip}:${this.port}
+${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${line}\n`).join('')}    protocol=tcp
+    scheduler=rr
+    # how a real server shows that it is well
+    service=http
+    request="test.html"
+    receive="OK"
+`;
+  }
+
+  /** Runs `directord` on the director, to its end. */
+  directord(...args: readonly string[]): Promise<Finished> {
+    return this.director.run([directord, ...args]);
+  }
+
+  /** Starts `directord -f` on the director; resolves when its control socket answers. */
+  async startDirectord(...args: readonly string[]): Promise<Program> {
+    const program = this.director.start([directord, '-f', ...args]);
+    await until(
+      'directord to answer',
+      10,
+      async () => {
+        const { finished } = program;
+        if (finished === undefined) return (await this.adm('-L', '-n')).code === 0;
+        throw new Error(
+          `directord ended with ${finished.code ?? finished.signal ?? ''}: ${finished.stdout}${finished.stderr}`,
+        );
+      },
+      () => `${program.stdout}${program.stderr}`,
+    );
+    return program;
+  }
+
+  /** Runs `directoradm` on the director, to its end. */
+  adm(...args: readonly string[]): Promise<Finished> {
+    return this.director.run([directoradm, ...args]);
+  }
+
+  /** As {@link adm}, with text on its standard input. */
+  admInput(input: string, ...args: readonly string[]): Promise<Finished> {
+    return this.director.run([directoradm, ...args], { input });
+  }
+
+  async services(): Promise<readonly ListedService[]> {
+    return parseListing((await this.adm('-L', '-n')).stdout);
+  }
+
+  /** Endpoints behind the first service (or the one named `TCP 10.1.0.100:80`), in the order of the listing. */
+  async pool(service?: string): Promise<readonly string[]> {
+    const services = await this.services();
+    const found = service === undefined ? services[0] : services.find(({ name }) => name === service);
+    return found?.destinations.map(({ endpoint }) => endpoint) ?? [];
+  }
+
+  /** Waits until exactly these are in the pool. @returns seconds that it took */
+  untilPool(servers: readonly WebServer[], seconds: number): Promise<number> {
+    return this.untilPoolOf(
+      servers.map(({ endpoint }) => endpoint),
+      seconds,
+    );
+  }
+
+  /** The same by endpoint. */
+  async untilPoolOf(endpoints: readonly string[], seconds: number): Promise<number> {
+    const wanted = [...endpoints].sort();
+    const start = performance.now();
+    await until(
+      `the pool to be ${wanted.join(' ')}`,
+      seconds,
+      async () => [...(await this.pool())].sort().join() === wanted.join(),
+      async () => (await this.adm('-L', '-n')).stdout,
+    );
+    return (performance.now() - start) / 1000;
+  }
+
+  /** Requests from the client, one after the other, each on a connection of its own: who answered (or curl's error). */
+  async curl(count = 1, url = this.url): Promise<readonly string[]> {
+    const urls = Array.from({ length: count }, () => url);
+    const options = ['-sS', '--globoff', '--max-time', '5', '-H', 'Connection: close'];
+    const { stdout, stderr } = await this.client.run(['curl', ...options, ...urls]);
+    return `${stdout}${stderr}`.split('\n').filter(Boolean);
+  }
+
+  /** Starts one of our helper programs (test/scenario/programs). */
+  helper(host: Host, name: string, ...args: readonly (string | number)[]): Program {
+    return host.start([process.execPath, helper(name), ...args.map(String)]);
+  }
+
+  /** Ends everything and removes every trace. */
+  async close(): Promise<void> {
+    await this.#stopDaemons();
+    this.destroy();
+  }
+
+  /** The same at once, for the way out of this process. */
+  destroy(): void {
+    labs.delete(this);
+    for (const program of this.#running) program.kill('SIGKILL');
+    for (const pid of this.#daemons()) signalIfAlive(pid, 'SIGKILL');
+    this.#network?.remove();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #stopDaemons(): Promise<void> {
+    const pids = this.#daemons();
+    for (const pid of pids) signalIfAlive(pid, 'SIGTERM');
+    if (pids.length > 0) await until('the daemon to end', 5, () => this.#daemons().length === 0);
+  }
+
+  /** Pids of directord processes of this lab that detached themselves from us. */
+  #daemons(): readonly number[] {
+    const folder = join(this.directory, 'run');
+    const files = readdirSync(folder).filter((name) => name.endsWith('.pid'));
+    const pids = files.map((name) => Number(readFileSync(join(folder, name), 'utf8')));
+    return pids.filter((pid) => pid > 1 && belongsTo(pid, this.directory));
+  }
+}
+
+function whySkip(): string | false {
+  if (process.getuid?.() !== 0) return 'needs root, for network namespaces';
+  const missing = ['ip', 'nginx', 'curl'].filter((program) => which(program) === undefined);
+  return missing.length > 0 && `needs ${missing.join(', ')} (make deps)`;
+}
+
+function addresses(kind: LabKind, number: number): Addresses {
+  if (kind === 'loopback') return { address: `127.0.0.${number}`, port: 8080 };
+  return { address: `10.2.0.${number}`, address6: `2001:db8:2::${number}`, port: 80 };
+}
+
+/** Whether a process lives and was started for this lab: the pid in a left-over file may be another's by now. */
+function belongsTo(pid: number, directory: string): boolean {
+  return isAlive(pid) && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(directory);
+}
+
+function sweep(): void {
+  if (process.getuid?.() === 0 && which('ip') !== undefined) sweepNamespaces();
+  for (const name of readdirSync(tmpdir())) {
+    const pid = /^directord-lab-(\d+)\./.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+/** However this process ends, its labs end first. */
+function installExits(): void {
+  if (opened > 0) return;
+  const endAll = () => {
+    for (const lab of labs) lab.destroy();
+  };
+  process.on('exit', endAll);
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+    ['SIGHUP', 1],
+  ] as const) {
+    process.on(signal, () => {
+      endAll();
+      process.exit(128 + number);
+    });
+  }
+}

@@ -1,0 +1,22 @@
+/** A tap test with a laboratory of its own. */
+import t, { type Test } from 'tap';
+import { Lab, skipReason } from './lab.ts';
+
+/** Runs `body` in a new lab; skipped, with the reason, where there can be none. A failure shows the director's log. */
+export function scenario(name: string, body: (t: Test, lab: Lab) => Promise<void>): void {
+  void t.test(name, { skip: skipReason, timeout: 60_000 }, async (t) => {
+    const lab = await Lab.open();
+    t.teardown(async () => {
+      if (!t.passing()) t.comment(`log of the director:\n${lab.log()}`);
+      await lab.close();
+    });
+    await body(t, lab);
+  });
+}
+
+/** Counts equal words: `{ rs1: 2, rs2: 1 }`. */
+export function tally(words: readonly string[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}

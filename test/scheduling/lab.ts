@@ -1,0 +1,82 @@
+/** A pool with one service, handled as the director handles it: the golden and the model tests share it. */
+import { NONE, Pool } from '../../src/scheduling/pool.ts';
+import { schedulerAt, schedulerIndex } from '../../src/scheduling/registry.ts';
+import type { Flow, Scheduler } from '../../src/scheduling/scheduler.ts';
+
+export interface ServerSettings {
+  readonly weight: number;
+  readonly upper?: number;
+  readonly lower?: number;
+}
+
+export class Lab {
+  readonly pool = Pool.create({ services: 2, destinations: 16 });
+  readonly service: number;
+  /** Pool slots by server number: server 1 is 10.2.0.11. */
+  readonly servers = new Map<number, number>();
+  #scheduler: Scheduler;
+  #flags: number;
+
+  constructor(scheduler: string, flags = 0) {
+    const index = indexOf(scheduler);
+    this.#scheduler = schedulerAt(index);
+    this.#flags = flags;
+    this.service = this.pool.addService(index, flags);
+    this.#scheduler.attached(this.pool, this.service);
+  }
+
+  editService(scheduler: string): void {
+    const index = indexOf(scheduler);
+    const changed = index !== this.pool.scheduler(this.service);
+    this.pool.editService(this.service, index, this.#flags);
+    this.#scheduler = schedulerAt(index);
+    if (changed) this.#scheduler.attached(this.pool, this.service);
+  }
+
+  add(server: number, settings: ServerSettings): void {
+    const slot = this.pool.addDestination(this.service, `10.2.0.${10 + server}`, 80);
+    this.servers.set(server, slot);
+    this.edit(server, settings);
+  }
+
+  edit(server: number, { weight, upper = 0, lower = 0 }: ServerSettings): void {
+    this.pool.setDestination(this.slot(server), { weight, upper, lower, barred: false });
+    this.#scheduler.changed(this.pool, this.service);
+  }
+
+  delete(server: number): void {
+    this.#scheduler.removing(this.pool, this.service, this.slot(server));
+    this.pool.unlink(this.slot(server));
+    this.#scheduler.changed(this.pool, this.service);
+    this.servers.delete(server);
+  }
+
+  /** Number of the chosen server, or undefined: refused. Nothing is counted. */
+  pick(flow: Flow = flowFrom(2)): number | undefined {
+    const slot = this.#scheduler.pick(this.pool, this.service, flow);
+    if (slot === NONE) return undefined;
+    return [...this.servers].find(([, at]) => at === slot)?.[0];
+  }
+
+  slot(server: number): number {
+    const slot = this.servers.get(server);
+    if (slot === undefined) throw new Error(`there is no server ${server}`);
+    return slot;
+  }
+}
+
+/** A flow from 10.1.0.N to the virtual address 10.1.0.100. */
+export function flowFrom(host: number, clientPort = 50001): Flow {
+  return {
+    family: 4,
+    client: Int32Array.of(0x0a010000 + host, 0, 0, 0),
+    clientPort,
+    virtual: Int32Array.of(0x0a010064, 0, 0, 0),
+  };
+}
+
+function indexOf(scheduler: string): number {
+  const index = schedulerIndex(scheduler);
+  if (index === undefined) throw new Error(`there is no scheduler ${scheduler}`);
+  return index;
+}
