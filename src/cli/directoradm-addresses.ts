@@ -20,6 +20,7 @@ export interface Endpoint {
 export function parseNumber(text: string, min: number, max: number): number | undefined {
   if (!/^\s*[+-]?[0-9]+$/.test(text)) return undefined;
   const value = Number(text);
+  // The sum makes 0 of -0.
   return value >= min && value <= max ? value + 0 : undefined;
 }
 
@@ -79,9 +80,9 @@ async function parsePort(
   return (await names()).port(text, protocol);
 }
 
-/** One to four numbers, decimal, octal or hexadecimal; the last fills all bytes that are left. */
+/** One to four numbers, decimal, octal or hexadecimal; the last fills all bytes that are left. Blanks may follow. */
 function parseInetAton(text: string): Address | undefined {
-  const parts = text.split('.');
+  const parts = text.trimEnd().split('.');
   if (parts.length > 4) return undefined;
   const numbers = parts.map(parseCNumber);
   const last = numbers.pop() ?? NaN;

@@ -7,7 +7,7 @@ import type { Verb } from '../director/verbs.ts';
 import { familyOf } from '../util/ip.ts';
 import type { NamesSource } from './directoradm-addresses.ts';
 import { Draft, parseTimeout } from './directoradm-draft.ts';
-import { tryHelp, UsageFault } from './directoradm-faults.ts';
+import { CommandFault, tryHelp, UsageFault } from './directoradm-faults.ts';
 import type { CommandName, FoundOption } from './directoradm-options.ts';
 import { OptionReader } from './directoradm-options.ts';
 import { checkOptions, checkTunnelOptions } from './directoradm-rules.ts';
@@ -25,19 +25,26 @@ export interface ListRequest {
   readonly json: boolean;
 }
 
-export type Command = (
-  | { readonly command: 'apply'; readonly verb: Verb }
-  | { readonly command: 'list'; readonly list: ListRequest }
-  | { readonly command: 'save'; readonly numeric: boolean }
-  | { readonly command: 'restore' }
-  | { readonly command: 'help' }
-  | { readonly command: 'version' }
-) & {
+interface Addressed {
   /** Control socket, if one was named. */
   readonly control: string | undefined;
-};
+}
 
-/** @throws UsageFault */
+/** What is done with the director's table. */
+export type TableCommand = Addressed &
+  (
+    | { readonly command: 'apply'; readonly verb: Verb }
+    | { readonly command: 'list'; readonly list: ListRequest }
+    | { readonly command: 'save'; readonly numeric: boolean }
+  );
+
+export type RestoreCommand = Addressed & { readonly command: 'restore' };
+
+export type AboutCommand = Addressed & ({ readonly command: 'help' } | { readonly command: 'version' });
+
+export type Command = TableCommand | RestoreCommand | AboutCommand;
+
+/** @throws UsageFault, CommandFault */
 export async function parseCommand(
   words: readonly string[],
   program: string,
@@ -117,7 +124,7 @@ function nextOrHelp(reader: OptionReader, program: string): FoundOption | undefi
   try {
     return reader.next();
   } catch (error) {
-    throw error instanceof UsageFault ? tryHelp(program) : error;
+    throw error instanceof CommandFault ? tryHelp(program) : error;
   }
 }
 

@@ -84,7 +84,7 @@ export class Draft {
   #takeSimple(name: OptionName, value: string): void {
     switch (name) {
       case 'scheduler':
-        this.scheduler = value;
+        if (value !== '') this.scheduler = value;
         return;
       case 'sched-flags':
         this.schedulerFlags = value;
@@ -127,7 +127,7 @@ export class Draft {
         this.tunnelChecksum = 'remcsum';
         return;
       case 'mcast-interface':
-        this.interface = value.slice(0, 15);
+        if (value !== '') this.interface = value.slice(0, 15);
         return;
       case 'mcast-group':
         this.group = parseGroup(value);
@@ -164,9 +164,10 @@ export class Draft {
     if (this.family === 'inet6') this.netmask = 128;
   }
 
-  /** A port that is not given is the service's, if the service was given before. */
+  /** A port that is not given is the service's, if the service was given before; so is the protocol of port names. */
   async #takeDestination(value: string): Promise<void> {
-    const endpoint = await parseEndpoint(value, this.protocol, this.#names);
+    const protocol = this.mark === 0 ? this.protocol : 'tcp';
+    const endpoint = await parseEndpoint(value, protocol, this.#names);
     if (endpoint === undefined) throw new UsageFault(2, 'illegal real server address[:port] specified');
     this.destination = { address: endpoint.address, port: endpoint.port ?? this.port };
   }

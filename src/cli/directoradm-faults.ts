@@ -2,26 +2,21 @@
 import type { ControlUnavailable } from '../control/unavailable.ts';
 import type { DirectorError, Verb } from '../director/verbs.ts';
 
-/** The arguments are wrong. Ends a restore. 2: this program says so; 255: the option parser does. */
+/** Where ipvsadm gives up, also in the middle of a restore: mostly arguments that make no sense. */
 export class UsageFault extends Error {
   override readonly name = 'UsageFault';
-  readonly status: 2 | 255;
+  readonly status: 1 | 2 | 255;
 
-  constructor(status: 2 | 255, message: string) {
+  constructor(status: 1 | 2 | 255, message: string) {
     super(message);
     this.status = status;
   }
 }
 
-/** The director refused. A restore goes on. */
-export class RefusedFault extends Error {
-  override readonly name = 'RefusedFault';
-  readonly status: 1 | 255;
-
-  constructor(status: 1 | 255, message: string) {
-    super(message);
-    this.status = status;
-  }
+/** Where ipvsadm goes on with the next line of a restore: the director refused, or an option is not known. */
+export class CommandFault extends Error {
+  override readonly name = 'CommandFault';
+  readonly status = 255;
 }
 
 /** There was no command that makes sense. */

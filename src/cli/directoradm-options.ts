@@ -2,7 +2,7 @@
  * The options of directoradm, and how words become options: as the popt library reads them, which is what ipvsadm
  * does. Short options bundle (`-Ln`, `-At ADDR`, `-tADDR`), long ones are never abbreviated, options and other words mix.
  */
-import { UsageFault } from './directoradm-faults.ts';
+import { CommandFault } from './directoradm-faults.ts';
 
 export type CommandName =
   | 'add-service'
@@ -181,7 +181,7 @@ export class OptionReader {
     return this.#words.length;
   }
 
-  /** The next option, or undefined at the end. @throws UsageFault */
+  /** The next option, or undefined at the end. @throws CommandFault */
   next(): FoundOption | undefined {
     if (this.#bundle !== '') return this.#short();
     for (;;) {
@@ -204,16 +204,16 @@ export class OptionReader {
   #long(word: string): FoundOption {
     const cut = word.indexOf('=');
     const found = byLong.get(word.slice(2, cut === -1 ? undefined : cut));
-    if (found === undefined) throw new UsageFault(255, `${word}: unknown option`);
+    if (found === undefined) throw new CommandFault(`${word}: unknown option`);
     const glued = cut === -1 ? undefined : word.slice(cut + 1);
     if (found.value !== 'none') return this.#withValue(found, glued);
-    if (glued !== undefined) throw new UsageFault(255, `${word}: option does not take an argument`);
+    if (glued !== undefined) throw new CommandFault(`${word}: option does not take an argument`);
     return { option: found, value: undefined, word };
   }
 
   #short(): FoundOption {
     const found = byShort.get(this.#bundle.slice(0, 1));
-    if (found === undefined) throw new UsageFault(255, `${this.#word()}: unknown option`);
+    if (found === undefined) throw new CommandFault(`${this.#word()}: unknown option`);
     this.#bundle = this.#bundle.slice(1);
     if (found.value === 'none') return { option: found, value: undefined, word: this.#word() };
     const glued = this.#bundle === '' ? undefined : this.#bundle.replace(/^=/, '');
@@ -227,7 +227,7 @@ export class OptionReader {
     if (found.value === 'optional' && (following === undefined || following.startsWith('-'))) {
       return { option: found, value: undefined, word: this.#word() };
     }
-    if (following === undefined) throw new UsageFault(255, `${this.#word()}: missing argument`);
+    if (following === undefined) throw new CommandFault(`${this.#word()}: missing argument`);
     this.#next++;
     return { option: found, value: following, word: following };
   }

@@ -22,7 +22,7 @@ function processContext(program: string): DirectoradmContext {
     program,
     version: async () => (await import('./directord-help.ts')).directordVersion(),
     connect: (control) => ControlClient.connect(clientSocketPath(control)),
-    names: async () => (await import('../platform/system-names.ts')).systemNames,
+    names: async () => (await import('../platform/system-names.ts')).systemNames(),
     out(text) {
       process.stdout.write(text);
     },

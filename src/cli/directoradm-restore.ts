@@ -4,50 +4,74 @@
  */
 import type { ControlBackend } from '../control/protocol.ts';
 import type { DirectoradmContext } from './directoradm.ts';
-import { execute, reportFault } from './directoradm.ts';
+import { aboutText, execute, reportFault } from './directoradm.ts';
+import type { Command } from './directoradm-command.ts';
 import { parseCommand } from './directoradm-command.ts';
-import { tryHelp, UsageFault } from './directoradm-faults.ts';
+import { CommandFault, tryHelp, UsageFault } from './directoradm-faults.ts';
 
-/** Commands that are on their way at the same time; the director takes them in order. */
+/** Verbs that are on their way at the same time; the director takes them in order. */
 const inFlight = 64;
-
-type Outcome = { readonly text: string } | { readonly fault: unknown };
 
 /** @returns the exit status @throws UsageFault */
 export async function restore(director: ControlBackend, context: DirectoradmContext): Promise<number> {
-  const running: Promise<Outcome>[] = [];
+  const running: Promise<unknown>[] = [];
   let status = 0;
-  const settleOne = async (): Promise<void> => {
-    const outcome = await running.shift();
-    if (outcome === undefined) return;
-    if ('text' in outcome) {
-      context.out(outcome.text);
-      status = 0;
-    } else {
-      status = reportFault(outcome.fault, context);
+  const settle = async (left: number): Promise<void> => {
+    while (running.length > left) {
+      const fault = await running.shift();
+      status = fault === undefined ? 0 : reportFault(fault, context);
     }
   };
   try {
     for await (const line of linesOf(context.input())) {
-      const words = line.split(/[ \t]+/).filter((word) => word !== '' && word !== 'ipvsadm');
+      const words = line.split(/\s+/).filter((word) => word !== '' && word !== 'ipvsadm');
       if (words.length === 0) continue;
-      const command = await parseCommand(words, context.program, context.names);
-      if (command.command === 'restore') throw tryHelp(context.program);
-      if (command.control !== undefined) throw new UsageFault(255, '--control: unknown option');
-      running.push(settled(execute(command, director, context)));
-      if (running.length >= inFlight) await settleOne();
+      const command = await parseLine(words, context);
+      if (command instanceof CommandFault) {
+        running.push(Promise.resolve(command));
+      } else if (command.command === 'apply') {
+        running.push(faultOf(execute(command, director, context)));
+        await settle(inFlight);
+      } else if (command.command === 'help' || command.command === 'version') {
+        await settle(0);
+        context.out(await aboutText(command, context));
+        return 0;
+      } else {
+        await settle(0);
+        context.out(await execute(command, director, context));
+        status = 0;
+      }
     }
   } finally {
-    while (running.length > 0) await settleOne();
+    await settle(0);
   }
   return status;
 }
 
-async function settled(text: Promise<string>): Promise<Outcome> {
+/** @throws UsageFault */
+async function parseLine(
+  words: readonly string[],
+  context: DirectoradmContext,
+): Promise<Exclude<Command, { readonly command: 'restore' }> | CommandFault> {
   try {
-    return { text: await text };
+    const command = await parseCommand(words, context.program, context.names);
+    // Standard input can be read only once, and the connection is there already.
+    if (command.command === 'restore') throw tryHelp(context.program);
+    if (command.control !== undefined) throw new UsageFault(2, "Illegal 'control' option in a restore");
+    return command;
+  } catch (error) {
+    if (error instanceof CommandFault) return error;
+    throw error;
+  }
+}
+
+/** What an execution failed with, undefined when it did not. */
+async function faultOf(execution: Promise<unknown>): Promise<unknown> {
+  try {
+    await execution;
+    return undefined;
   } catch (fault) {
-    return { fault };
+    return fault;
   }
 }
 

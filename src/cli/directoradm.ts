@@ -10,9 +10,9 @@ import type { ControlBackend } from '../control/protocol.ts';
 import { ControlUnavailable } from '../control/unavailable.ts';
 import type { Address } from '../util/ip.ts';
 import type { NamesSource } from './directoradm-addresses.ts';
-import type { Command, ListRequest } from './directoradm-command.ts';
+import type { AboutCommand, ListRequest, RestoreCommand, TableCommand } from './directoradm-command.ts';
 import { parseCommand } from './directoradm-command.ts';
-import { cannotInitialize, RefusedFault, refusalText, tryHelp, UsageFault } from './directoradm-faults.ts';
+import { cannotInitialize, CommandFault, refusalText, UsageFault } from './directoradm-faults.ts';
 import type { Naming } from './directoradm-naming.ts';
 import { lookUpNames, numericNaming } from './directoradm-naming.ts';
 
@@ -54,31 +54,25 @@ export async function directoradm(words: readonly string[], context: Directoradm
 
 /** Prints what ended a command. @returns the exit status @throws whatever is no fault of this program's kind */
 export function reportFault(error: unknown, context: Pick<DirectoradmContext, 'err'>): number {
-  const fault = error instanceof ControlUnavailable ? new RefusedFault(255, error.message) : error;
-  if (!(fault instanceof UsageFault) && !(fault instanceof RefusedFault)) throw error;
+  const fault = error instanceof ControlUnavailable ? new CommandFault(error.message) : error;
+  if (!(fault instanceof UsageFault) && !(fault instanceof CommandFault)) throw error;
   context.err(`${fault.message}\n`);
   return fault.status;
 }
 
 /** Help and version. ipvsadm wants its kernel, and with it root, even for these; that much is kept under its name. */
-async function about(command: Command, context: DirectoradmContext): Promise<number> {
-  const own = context.program !== 'ipvsadm';
-  if (!own) await checkPermission(command.control, context);
-  const { helpText, versionText } = await import('./directoradm-help.ts');
-  context.out(
-    command.command === 'help'
-      ? helpText(context.program, own)
-      : versionText(own ? await context.version() : undefined),
-  );
+async function about(command: AboutCommand, context: DirectoradmContext): Promise<number> {
+  if (context.program === 'ipvsadm') await checkPermission(command.control, context);
+  context.out(await aboutText(command, context));
   return 0;
 }
 
-async function connect(control: string | undefined, context: DirectoradmContext): Promise<Connection> {
-  try {
-    return await context.connect(control);
-  } catch (error) {
-    throw error instanceof ControlUnavailable ? cannotInitialize(error) : error;
-  }
+/** What `-h` and `-v` print. */
+export async function aboutText(command: AboutCommand, context: DirectoradmContext): Promise<string> {
+  const { helpText, versionText } = await import('./directoradm-help.ts');
+  const own = context.program !== 'ipvsadm';
+  if (command.command === 'help') return helpText(context.program, own);
+  return versionText(own ? await context.version() : undefined);
 }
 
 async function checkPermission(control: string | undefined, context: DirectoradmContext): Promise<void> {
@@ -90,7 +84,19 @@ async function checkPermission(control: string | undefined, context: Directoradm
   }
 }
 
-async function run(command: Command, director: ControlBackend, context: DirectoradmContext): Promise<number> {
+async function connect(control: string | undefined, context: DirectoradmContext): Promise<Connection> {
+  try {
+    return await context.connect(control);
+  } catch (error) {
+    throw error instanceof ControlUnavailable ? cannotInitialize(error) : error;
+  }
+}
+
+async function run(
+  command: TableCommand | RestoreCommand,
+  director: ControlBackend,
+  context: DirectoradmContext,
+): Promise<number> {
   if (command.command === 'restore') {
     const { restore } = await import('./directoradm-restore.ts');
     return restore(director, context);
@@ -99,9 +105,9 @@ async function run(command: Command, director: ControlBackend, context: Director
   return 0;
 }
 
-/** Does one command that is not a restore. @returns what to print @throws RefusedFault */
+/** Does one command with the director. @returns what to print @throws CommandFault, UsageFault */
 export async function execute(
-  command: Command,
+  command: TableCommand,
   director: ControlBackend,
   context: DirectoradmContext,
 ): Promise<string> {
@@ -117,11 +123,6 @@ export async function execute(
       const services = sortListing(await director.list());
       return formatSave(services, await naming(command.numeric, addressesOf(services), context));
     }
-    case 'help':
-    case 'version':
-    case 'restore':
-      // Not within a restore.
-      throw tryHelp(context.program);
   }
 }
 
@@ -129,7 +130,7 @@ async function apply(verb: Verb, director: ControlBackend): Promise<void> {
   try {
     await director.apply(verb);
   } catch (error) {
-    if (error instanceof DirectorError) throw new RefusedFault(255, refusalText(verb.verb, error));
+    if (error instanceof DirectorError) throw new CommandFault(refusalText(verb.verb, error));
     throw error;
   }
 }
@@ -172,7 +173,7 @@ async function listServices(
   const { sortListing } = await import('../observe/listing-order.ts');
   const found = await director.list(request.service);
   if (request.service !== undefined && !found.some(({ id }) => isSame(id, request.service))) {
-    throw new RefusedFault(1, 'No such service');
+    throw new UsageFault(1, 'No such service');
   }
   const services = request.sort ? sortListing(found) : found;
   if (request.json) return json(services);

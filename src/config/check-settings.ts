@@ -11,7 +11,6 @@ export interface SectionCheck {
   readonly draft: VirtualDraft;
   readonly service: CheckService;
   readonly protocol: CheckSettings['protocol'];
-  readonly receive: RegExp | undefined;
   readonly virtualAddress: string;
   readonly virtualPort: number;
   readonly checktimeout: number;
@@ -30,6 +29,10 @@ export interface RealCheck {
   readonly receive: { readonly text: string; readonly pattern: RegExp | undefined } | undefined;
 }
 
+export function withSlash(request: string): string {
+  return request.startsWith('/') ? request : `/${request}`;
+}
+
 export function checkSettings(section: SectionCheck, real: RealCheck): CheckSettings {
   const { draft, service } = section;
   const { type, connects } = draft.checktype ?? { type: 'negotiate', connects: 0 };
@@ -38,7 +41,7 @@ export function checkSettings(section: SectionCheck, real: RealCheck): CheckSett
   const request = real.request ?? draft.request ?? '/';
   const httpmethod = draft.httpmethod ?? 'GET';
   const virtualhost = draft.virtualhost === '' ? undefined : draft.virtualhost;
-  const pattern = real.receive === undefined ? section.receive : real.receive.pattern;
+  const pattern = real.receive === undefined ? draft.receive?.pattern : real.receive.pattern;
   return {
     id: checkId(section, real, request),
     type,

@@ -60,7 +60,7 @@ export interface VirtualDraft extends CommonDraft {
   checkcommand?: string;
   checkport?: number;
   request?: string;
-  receive?: Written;
+  receive?: Written & { readonly pattern: RegExp };
   httpmethod?: 'GET' | 'HEAD';
   virtualhost?: string;
   login?: string;

@@ -46,10 +46,7 @@ export async function parseConfiguration(text: string, options: ParseOptions): P
 
   const global = resolveGlobal(reader.global, reader.fallbacks);
   const proxyProtocol = globalProxyProtocol(reader.global);
-  const virtuals = [];
-  for (const section of reader.sections) {
-    virtuals.push(await resolveVirtual(section, global, proxyProtocol, names, report));
-  }
+  const virtuals = reader.sections.map((section) => resolveVirtual(section, global, proxyProtocol, report));
   if (report.errors > 0) return { ok: false, diagnostics: report.diagnostics };
   return { ok: true, configuration: { file, global, virtuals }, warnings: report.diagnostics };
 }
@@ -65,7 +62,7 @@ class FileReader {
   readonly #heads = new Map<string, number>();
   /** Last line of the last section, and of the last run of stray indented lines. */
   #sectionEnd = 0;
-  #stray = 0;
+  #stray = -1;
 
   constructor(context: ReadContext, names: Names) {
     this.#context = context;
@@ -141,14 +138,11 @@ class FileReader {
       report.error(at, target.message ?? 'invalid address for virtual server', target.expected);
     }
     const draft: VirtualDraft = { reals: [] };
-    const errorsBefore = report.errors;
     this.#readBody(section, { family, mark: !(target instanceof Problem) && target.kind === 'mark' }, draft);
     warnAboutUnindented(section, report);
     if (target instanceof Problem) return;
     const named = await nameSection({ at, family, target, draft }, this.#names, report);
-    if (named === undefined) return;
-    if (!this.#isNew(named, section)) return;
-    if (report.errors === errorsBefore || named.draft.reals.length > 0) this.sections.push(named);
+    if (named !== undefined && this.#isNew(named, section)) this.sections.push(named);
   }
 
   #readBody(section: Section, kind: SectionKind, draft: VirtualDraft): void {

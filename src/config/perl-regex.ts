@@ -158,8 +158,10 @@ function readEscape(pattern: string, start: number): Step {
 
 /** One character, whatever it is, so that a quantifier behind it counts the whole of it. */
 function literal(code: number): string {
-  const units = [...String.fromCodePoint(code)].flatMap((character) =>
-    character.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  const text = String.fromCodePoint(code);
+  const units = Array.from(
+    { length: text.length },
+    (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`,
   );
   return units.length === 1 ? (units[0] ?? '') : `(?:${units.join('')})`;
 }

@@ -1,6 +1,6 @@
 /** Finds and reads the configuration file, and answers the questions about files that a configuration raises. */
 import { isUtf8 } from 'node:buffer';
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { FileProbes } from './file-probes.ts';
 import type { ParseOptions, ParseResult } from './parse.ts';
@@ -14,7 +14,7 @@ export function findConfiguration(
   directories: readonly string[] = haDirectories,
 ): string | undefined {
   const candidates = [...directories.map((directory) => path.join(directory, name)), name];
-  return candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
+  return candidates.find((candidate) => existsSync(candidate) && statSync(candidate).isFile());
 }
 
 /** Reads and parses one file, and checks that the files it names can be used. */
@@ -37,16 +37,20 @@ export async function readConfiguration(
 export const systemFileProbes: FileProbes = {
   appendProblem(file) {
     try {
-      const existing = statSync(file, { throwIfNoEntry: false });
-      if (existing?.isDirectory() === true) return systemMessages.get('EISDIR');
-      if (existing === undefined) accessSync(path.dirname(file), constants.W_OK | constants.X_OK);
-      else accessSync(file, constants.W_OK);
+      if (existsSync(file)) {
+        if (statSync(file).isDirectory()) return systemMessages.get('EISDIR');
+        accessSync(file, constants.W_OK);
+      } else {
+        const parent = path.dirname(file);
+        if (!statSync(parent).isDirectory()) return systemMessages.get('ENOTDIR');
+        accessSync(parent, constants.W_OK | constants.X_OK);
+      }
       return undefined;
     } catch (error) {
       return trouble(error);
     }
   },
-  isDirectory: (directory) => statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false,
+  isDirectory: (directory) => existsSync(directory) && statSync(directory).isDirectory(),
 };
 
 /** The words of strerror(3), which Node has only from version 22 on. */

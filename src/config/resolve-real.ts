@@ -2,11 +2,11 @@
 import type { Names } from '../util/names.ts';
 import type { Address, Family } from '../util/ip.ts';
 import { addressBytes, formatAddress, formatEndpoint } from '../util/ip.ts';
-import type { SectionCheck } from './check-settings.ts';
-import { checkSettings } from './check-settings.ts';
+import type { RealCheck } from './check-settings.ts';
 import { Problem } from './diagnostic.ts';
 import type { Report } from './diagnostic.ts';
 import type { Written } from './draft.ts';
+import { withSlash } from './check-settings.ts';
 import { resolveHost, resolvePort, shortAddress } from './host.ts';
 import type { Real } from './model.ts';
 import { translatePerlRegex } from './perl-regex.ts';
@@ -20,11 +20,13 @@ export interface RealContext {
   readonly family: Family;
   readonly names: Names;
   readonly report: Report;
-  readonly section: SectionCheck;
 }
 
+/** A real server whose name is known, still without its check. */
+export type NamedReal = RealCheck & Pick<Real, 'at' | 'upperThreshold' | 'lowerThreshold'>;
+
 /** The real servers of one line; none if it has a mistake, which is then reported. */
-export async function resolveRealLine(line: Written, context: RealContext): Promise<readonly Real[]> {
+export async function resolveRealLine(line: Written, context: RealContext): Promise<readonly NamedReal[]> {
   const { report } = context;
   const parsed = parseRealAddress(line.text);
   if (parsed instanceof Problem) return refuse(line, parsed, report);
@@ -34,8 +36,7 @@ export async function resolveRealLine(line: Written, context: RealContext): Prom
   const options = parseRealOptions(parsed.options);
   if (options instanceof Problem) return refuse(line, options, report, parsed.index);
   const receive = options.receive === undefined ? undefined : ownReceive(options.receive);
-  if (receive instanceof Problem)
-    return refuse(line, receive, report, line.text.lastIndexOf(options.receive ?? ''));
+  if (receive instanceof Problem) return refuse(line, receive, report, parsed.index);
   warnAbout(line, parsed, options, endpoint.addresses, report);
   return endpoint.addresses.map((address) => ({
     at: line.at,
@@ -45,18 +46,12 @@ export async function resolveRealLine(line: Written, context: RealContext): Prom
     weight: options.weight,
     upperThreshold: options.upperThreshold,
     lowerThreshold: options.lowerThreshold,
-    check: checkSettings(context.section, {
-      address,
-      port: endpoint.port,
-      weight: options.weight,
-      forwarding: options.forwarding,
-      request: options.request === undefined ? undefined : `/${options.request.replace(/^\//, '')}`,
-      receive,
-    }),
+    request: options.request === undefined ? undefined : withSlash(options.request),
+    receive,
   }));
 }
 
-function refuse(line: Written, problem: Problem, report: Report, index = 0): readonly Real[] {
+function refuse(line: Written, problem: Problem, report: Report, index = 0): readonly NamedReal[] {
   report.error(line.atIndex(index), problem.message ?? 'invalid real server line', problem.expected);
   return [];
 }
@@ -151,8 +146,8 @@ function warnAbout(
 }
 
 /** Two lines for one entry of the table. Both are checked; whichever is put up last sets the entry. */
-export function warnAboutRepeated(reals: readonly Real[], report: Report): void {
-  const seen = new Map<string, Real>();
+export function warnAboutRepeated(reals: readonly NamedReal[], report: Report): void {
+  const seen = new Map<string, NamedReal>();
   for (const real of reals) {
     const key = formatEndpoint(real.address, real.port);
     const earlier = seen.get(key);

@@ -8,17 +8,16 @@ import type { Names } from '../util/names.ts';
 import type { Family } from '../util/ip.ts';
 import { familyOf, formatEndpoint } from '../util/ip.ts';
 import type { SectionCheck } from './check-settings.ts';
-import { ignoresReceive } from './check-settings.ts';
+import { checkSettings, ignoresReceive } from './check-settings.ts';
 import { serviceOfPort } from './check-service.ts';
-import { Problem } from './diagnostic.ts';
 import type { Report } from './diagnostic.ts';
 import type { VirtualDraft } from './draft.ts';
 import { resolveFallback } from './fallback-line.ts';
 import { resolveHost, resolvePort, shortAddress } from './host.ts';
 import type { EmailAlert, Fallback, GlobalSettings, Position, Real, Virtual } from './model.ts';
 import { wholeNetmask } from './netmask.ts';
-import { translatePerlRegex } from './perl-regex.ts';
 import type { ProxyProtocol } from './resolve-global.ts';
+import type { NamedReal } from './resolve-real.ts';
 import { resolveRealLine, warnAboutRepeated } from './resolve-real.ts';
 import { parseSchedulerFlags } from './scheduler-flags.ts';
 import type { VirtualTarget } from './virtual-line.ts';
@@ -36,9 +35,10 @@ export interface NamedSection extends SectionDraft {
   readonly service: AddressService | FwmarkService;
   /** Its own fallback, if it has one. */
   readonly fallback: Fallback | undefined;
+  readonly reals: readonly NamedReal[];
 }
 
-/** Looks up fallback and address, in this order; undefined if one of them is wrong, which is then reported. */
+/** Looks up fallback, address and real servers, in this order. Undefined if it has no address; mistakes are reported. */
 export async function nameSection(
   section: SectionDraft,
   names: Names,
@@ -51,10 +51,13 @@ export async function nameSection(
     written &&
     (await resolveFallback(written, family, protocol === undefined ? [] : [protocol], names, report));
   const service = await nameService(section, protocol, names, report);
-  if (service === undefined || (written !== undefined && fallback === undefined)) return undefined;
+  if (service === undefined) return undefined;
   warnAboutHead(section, service, report);
+  const reals: NamedReal[] = [];
+  for (const line of draft.reals) reals.push(...(await resolveRealLine(line, { family, names, report })));
+  warnAboutRepeated(reals, report);
   const port = service.kind === 'address' ? service.port : 0;
-  return { ...section, service, fallback: fallback && { ...fallback, port: fallback.port ?? port } };
+  return { ...section, service, fallback: fallback && { ...fallback, port: fallback.port ?? port }, reals };
 }
 
 function addressProtocol(draft: VirtualDraft, writtenPort: string): 'tcp' | 'udp' {
@@ -99,22 +102,16 @@ function warnAboutHead({ at, target }: SectionDraft, service: NamedSection['serv
   }
 }
 
-/** The finished service. Mistakes of its `real=` lines and of its pattern are reported. */
-export async function resolveVirtual(
+/** The finished service. */
+export function resolveVirtual(
   section: NamedSection,
   global: GlobalSettings,
   proxyProtocol: ProxyProtocol,
-  names: Names,
   report: Report,
-): Promise<Virtual> {
-  const { draft, service, family } = section;
+): Virtual {
+  const { draft, service } = section;
   const id = serviceKey(service);
   const check = sectionCheck(section, global, report);
-  const reals: Real[] = [];
-  for (const line of draft.reals) {
-    reals.push(...(await resolveRealLine(line, { family, names, report, section: check })));
-  }
-  warnAboutRepeated(reals, report);
   if (draft.checkinterval !== undefined && !global.fork) {
     report.warning(undefined, `checkinterval in virtual service ${id} ignored when fork=no`);
   }
@@ -124,7 +121,7 @@ export async function resolveVirtual(
     id,
     label: service.kind === 'fwmark' ? String(service.mark) : formatEndpoint(service.address, service.port),
     settings: serviceSettings(section, proxyProtocol, report),
-    reals,
+    reals: section.reals.map((real) => finishedReal(real, check)),
     fallback: section.fallback ?? inheritedFallback(section, global),
     fallbackcommand: draft.fallbackcommand ?? global.fallbackcommand,
     failurecount: draft.failurecount ?? global.failurecount,
@@ -138,6 +135,20 @@ export async function resolveVirtual(
   };
 }
 
+function finishedReal(real: NamedReal, check: SectionCheck): Real {
+  const { at, address, port, forwarding, weight, upperThreshold, lowerThreshold } = real;
+  return {
+    at,
+    address,
+    port,
+    forwarding,
+    weight,
+    upperThreshold,
+    lowerThreshold,
+    check: checkSettings(check, real),
+  };
+}
+
 function sectionCheck(
   { draft, service }: NamedSection,
   global: GlobalSettings,
@@ -145,10 +156,6 @@ function sectionCheck(
 ): SectionCheck {
   const port = service.kind === 'address' ? service.port : 0;
   const checked = draft.service ?? (service.kind === 'address' ? serviceOfPort(port) : 'none');
-  const pattern = draft.receive && translatePerlRegex(draft.receive.text);
-  if (pattern instanceof Problem) {
-    report.error(draft.receive?.at, pattern.message ?? 'invalid receive string', pattern.expected);
-  }
   if (draft.receive !== undefined && ignoresReceive(draft, checked)) {
     report.warning(
       draft.receive.at,
@@ -160,7 +167,6 @@ function sectionCheck(
     draft,
     service: checked,
     protocol: service.kind === 'fwmark' ? 'fwm' : service.protocol === 'udp' ? 'udp' : 'tcp',
-    receive: pattern instanceof Problem ? undefined : pattern,
     virtualAddress: service.kind === 'fwmark' ? String(service.mark) : externalAddress(service.address),
     virtualPort: port,
     ...timeouts(draft, global),

@@ -54,7 +54,7 @@ function nearest(word: string, known: readonly string[]): string | undefined {
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2) return Infinity;
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a].entries()) {
+  for (const [i, letter] of a.split('').entries()) {
     const next = [i + 1];
     for (let j = 0; j < b.length; j++) {
       const replace = (row[j] ?? 0) + (b[j] === letter ? 0 : 1);

@@ -1,14 +1,16 @@
 /** The directives of a `virtual=` section, a row each. */
 import type { Family } from '../util/ip.ts';
+import { withSlash } from './check-settings.ts';
 import { parseService } from './check-service.ts';
 import { parseCheckType } from './check-type.ts';
 import { Problem } from './diagnostic.ts';
 import type { Directive } from './directive.ts';
 import { commonDirectives, countDirectives, field } from './directive.ts';
-import type { VirtualDraft, Written } from './draft.ts';
+import type { VirtualDraft } from './draft.ts';
 import { globalDirectives } from './global-directives.ts';
 import type { SectionKeywords } from './lexer.ts';
 import { parseNetmask } from './netmask.ts';
+import { translatePerlRegex } from './perl-regex.ts';
 import { anything, matching, natural, oneOf, quoted, quotedOrBare, then, yesNo } from './values.ts';
 
 /** What the head of the section says about its lines. */
@@ -39,7 +41,9 @@ const service: Directive<VirtualDraft> = (value, draft, { hostname }) => {
 const receive: Directive<VirtualDraft> = (value, draft) => {
   const text = quoted('invalid receive string')(value.text);
   if (text instanceof Problem) return text;
-  draft.receive = insideQuotes(value, text);
+  const pattern = translatePerlRegex(text);
+  if (pattern instanceof Problem) return pattern;
+  draft.receive = { ...value, text, pattern };
   return undefined;
 };
 
@@ -77,10 +81,6 @@ const monitorfile: Directive<VirtualDraft> = (value, draft, { probes }) => {
   draft.monitorfile = path;
   return undefined;
 };
-
-function slashed(request: string): string {
-  return request.startsWith('/') ? request : `/${request}`;
-}
 
 function protocol({ mark }: SectionKind): Directive<VirtualDraft> {
   return field(
@@ -121,7 +121,7 @@ const anyKind: readonly (readonly [string, Directive<VirtualDraft>])[] = [
   ['service', service],
   ['checkcommand', field('checkcommand', quotedOrBare('invalid check command', 'a program'))],
   ['checkport', field('checkport', checkport)],
-  ['request', field('request', then(quoted('no request string specified'), slashed))],
+  ['request', field('request', then(quoted('no request string specified'), withSlash))],
   ['receive', receive],
   ['httpmethod', field('httpmethod', httpmethod)],
   ['virtualhost', field('virtualhost', matching(/^"?([^"]*)/, '', ''))],
@@ -178,7 +178,3 @@ export const sectionKeywords: SectionKeywords = {
   allowed: (keyword) => sectionNames.has(keyword),
   only: (keyword) => sectionNames.has(keyword) && !globalDirectives.has(keyword),
 };
-
-function insideQuotes(value: Written, text: string): Written {
-  return { text, at: value.atIndex(1), atIndex: (index) => value.atIndex(index + 1) };
-}

@@ -38,13 +38,11 @@ export class Daemon {
   /** Forwards when it resolves. @throws with a message for people; what had begun is then to be stopped. */
   async start(): Promise<void> {
     const parts = this.#parts;
-    const events: EngineEvents = {
-      info: (message) => {
-        parts.info(message);
-      },
-      problem: (message) => {
-        parts.problem(message);
-      },
+    const info = (message: string): void => {
+      parts.info(message);
+    };
+    const problem = (message: string): void => {
+      parts.problem(message);
     };
     const version = directordVersion();
     const director = new Director({
@@ -53,20 +51,20 @@ export class Daemon {
       },
       mtu: interfaceMtu,
     });
-    const { engine, reason } = await chooseEngine(parts.engine, events, director);
-    events.info(`directord ${version}, engine ${reason}`);
+    const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director);
+    info(`directord ${version}, engine ${reason}`);
 
-    const backend = new TableBackend({ director, engine, clock: systemClock, problem: events.problem });
+    const backend = new TableBackend({ director, engine, clock: systemClock, problem });
     const control = new ControlServer({
       socket: parts.control,
       backend,
       clock: systemClock,
       version,
-      problem: events.problem,
+      problem,
     });
     await control.start();
     this.#control = control;
-    events.info(`Control socket ${parts.control}`);
+    info(`Control socket ${parts.control}`);
 
     await engine.start();
     this.#engine = engine;
@@ -77,7 +75,7 @@ export class Daemon {
       this.#monitored = new MonitoredConfiguration(parts.monitored, {
         director,
         engine,
-        events,
+        events: { info, problem },
         warn: (message) => {
           parts.warn(message);
         },

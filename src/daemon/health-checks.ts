@@ -26,10 +26,11 @@ export function createHealthChecks(parts: HealthCheckParts): Checker {
     trust: systemTrust(process.env),
     log,
   });
+  const names = systemNames();
   return withMaintenance(checker, {
     directory: () => parts.maintenanceDirectory(),
     list: filesIn,
-    host: (address) => systemNames.host(address),
+    host: (address) => names.host(address),
     log,
   });
 }

@@ -5,6 +5,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
 import type { Configuration, Diagnostic } from '../config/model.ts';
+import type { ParseResult } from '../config/parse.ts';
 import type { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
 import { ConfigWatch } from '../monitor/config-watch.ts';
@@ -13,14 +14,13 @@ import { commandRunner, runShell } from '../platform/run-command.ts';
 import { systemClock } from '../util/clock.ts';
 import { errorLines } from './diagnostics.ts';
 import { createHealthChecks } from './health-checks.ts';
-import type { Loaded } from './load.ts';
 import { warningsAbout } from './warnings.ts';
 
 export interface Monitored {
   /** Its `file` is an absolute path. */
   readonly configuration: Configuration;
   /** Reads the same file again. */
-  reread(): Promise<Loaded>;
+  reread(): Promise<ParseResult>;
   /** A new reading is about to replace the old one. */
   adopting(configuration: Configuration): Promise<void>;
 }
@@ -101,8 +101,8 @@ export class MonitoredConfiguration {
     try {
       const loaded = await this.#monitored.reread();
       if (this.#stopped) return;
-      if (loaded.kind === 'loaded') await this.#adopt(loaded.configuration, loaded.warnings);
-      else for (const line of troubleLines(loaded)) events.problem(line);
+      if (loaded.ok) await this.#adopt(loaded.configuration, loaded.warnings);
+      else for (const line of errorLines(loaded.diagnostics, process.pid)) events.problem(line);
     } catch (error) {
       events.problem(`reload failed, nothing was changed: ${(error as Error).message}`);
     }
@@ -134,8 +134,4 @@ export class MonitoredConfiguration {
     if (status === 0 || this.#stopped) return;
     this.#parts.events.problem(`callback ${callback} ${file} failed: ${startError ?? detail}`);
   }
-}
-
-function troubleLines(loaded: Exclude<Loaded, { kind: 'loaded' }>): readonly string[] {
-  return loaded.kind === 'not-found' ? [loaded.message] : errorLines(loaded.diagnostics, process.pid);
 }

@@ -15,7 +15,7 @@ import { act } from './actions.ts';
 import { startInBackground } from './background.ts';
 import { errorLines } from './diagnostics.ts';
 import { chooseEngine } from './engine-choice.ts';
-import { load } from './load.ts';
+import { load, readAgain } from './load.ts';
 import type { LogTarget } from './log-target.ts';
 import { openLog, sinkFor } from './log-target.ts';
 import type { User } from './places.ts';
@@ -29,8 +29,8 @@ export interface Host {
   /** Whether this process is the daemon that another one starts in the background. */
   readonly detached: boolean;
   /** The start of a daemon in this process has succeeded. */
-  ready(): void;
-  exit(code: number): never;
+  ready: () => void;
+  exit: (code: number) => never;
 }
 
 /** Where CONFIG is looked for when none is given. */
@@ -50,23 +50,35 @@ export async function perform(invocation: Invocation, host: Host): Promise<numbe
   if (!options.monitor) return action === 'check' ? 0 : command(invocation, host, target, undefined);
 
   const loaded = await load(config ?? defaultConfig);
-  if (loaded.kind !== 'loaded') {
-    const notFound = loaded.kind === 'not-found';
-    for (const line of notFound ? [loaded.message] : errorLines(loaded.diagnostics, process.pid)) {
-      streams.err(`${line}\n`);
-    }
-    const code = notFound ? 1 : 2;
-    if (action !== 'check' && !host.detached) {
-      const reason = notFound ? loaded.message : 'config_error: Configuration Error';
-      (await openLog(target)).error(`Exiting with exit_status ${code}: ${reason}`);
-    }
-    return code;
+  if (loaded === undefined) {
+    const reason = `Config file ${config ?? defaultConfig} not found`;
+    streams.err(`${reason}\n`);
+    return refuse(invocation, host, target, 1, reason);
+  }
+  if (!loaded.ok) {
+    for (const line of errorLines(loaded.diagnostics, process.pid)) streams.err(`${line}\n`);
+    return refuse(invocation, host, target, 2, 'config_error: Configuration Error');
   }
   const { configuration, warnings } = loaded;
   if (action === 'check') return check(invocation, streams, configuration, warnings);
+  // The one in the background would only say again what was said before it was started.
   if (!host.detached)
     for (const warning of warnings) streams.err(`${formatAsLdirectord(warning, process.pid)}\n`);
   return command(invocation, host, { ...target, global: configuration.global }, configuration);
+}
+
+/** Without a configuration there is only the default log to say it in. @returns the exit code */
+async function refuse(
+  { action }: Invocation,
+  { detached }: Host,
+  target: LogTarget,
+  code: number,
+  reason: string,
+): Promise<number> {
+  if (action === 'check' || detached) return code;
+  const log = await openLog(target);
+  log.error(`Exiting with exit_status ${code}: ${reason}`);
+  return code;
 }
 
 async function check(
@@ -139,7 +151,7 @@ async function serve(
       pidFile: withPidFile ? findPidFile(target.name, user) : undefined,
       monitored: configuration && {
         configuration: { ...configuration, file },
-        reread: () => load(file),
+        reread: () => readAgain(file),
         adopting: async ({ global }) => {
           log.redirect(await sinkFor({ ...target, global }, warn));
         },

@@ -9,7 +9,7 @@ import { Daemon } from './daemon.ts';
 import type { PidFile } from './pid-file.ts';
 import { handleSignals } from './signals.ts';
 
-export interface RunSetup extends Omit<DaemonParts, 'info' | 'problem' | 'warn'> {
+export interface RunSetup extends Pick<DaemonParts, 'engine' | 'control' | 'monitored'> {
   readonly log: DaemonLog;
   /** Undefined with `-d` and `supervised=yes`. */
   readonly pidFile: PidFile | undefined;
@@ -39,8 +39,7 @@ export async function run(setup: RunSetup): Promise<void> {
     },
   });
 
-  let askedToStop = (signal: string): void => void signal;
-  const stopped = new Promise<string>((resolve) => (askedToStop = resolve));
+  const [stopped, askedToStop] = promiseOf<string>();
   const abandon = (code: number): never => {
     pidFile?.remove(process.pid);
     return setup.exit(code);
@@ -72,4 +71,10 @@ export async function run(setup: RunSetup): Promise<void> {
     pidFile?.remove(process.pid);
     releaseSignals();
   }
+}
+
+function promiseOf<T>(): [Promise<T>, (value: T) => void] {
+  let resolve: ((value: T) => void) | undefined;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return [promise, (value) => resolve?.(value)];
 }

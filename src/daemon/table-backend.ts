@@ -72,12 +72,12 @@ export class TableBackend implements ControlBackend {
   }
 
   async #sample(): Promise<void> {
-    const { engine, clock, problem } = this.#parts;
+    const { engine, clock } = this.#parts;
     try {
       this.#rates.sample(await engine.report(), clock.now());
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) problem(`the engine does not report: ${(error as Error).message}`);
+      if (!this.#failing) this.#parts.problem(`the engine does not report: ${(error as Error).message}`);
       this.#failing = true;
     }
     this.start();

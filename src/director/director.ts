@@ -122,10 +122,7 @@ export class Director implements DirectorVerbs {
 
   #addDestination(serviceId: ServiceId, id: DestinationId, settings: DestinationSettings): void {
     const service = this.#require(serviceId);
-    checkFamily(serviceId, id, settings);
-    if (isMixed(serviceId, id) && this.#daemons.size > 0) {
-      throw new DirectorError('EINVAL', 'mixed-family tunnels do not go with a running sync daemon');
-    }
+    this.#checkFamily(serviceId, id, settings);
     checkDestinationSettings(id, settings);
     if (service.has(id)) {
       throw new DirectorError('EEXIST', `${serviceKey(serviceId)}: destination ${destinationKey(id)} exists already`);
@@ -137,7 +134,7 @@ export class Director implements DirectorVerbs {
 
   #editDestination(serviceId: ServiceId, id: DestinationId, settings: DestinationSettings): void {
     const service = this.#require(serviceId);
-    checkFamily(serviceId, id, settings);
+    this.#checkFamily(serviceId, id, settings);
     checkDestinationSettings(id, settings);
     service.replace(id, settings);
   }
@@ -145,6 +142,13 @@ export class Director implements DirectorVerbs {
   #deleteDestination(serviceId: ServiceId, id: DestinationId): void {
     this.#require(serviceId).remove(id);
     this.#countMixed(serviceId, id, -1);
+  }
+
+  #checkFamily(service: ServiceId, id: DestinationId, settings: DestinationSettings): void {
+    checkFamily(service, id, settings);
+    if (isMixed(service, id) && this.#daemons.size > 0) {
+      throw new DirectorError('EINVAL', 'mixed-family tunnels do not go with a running sync daemon');
+    }
   }
 
   #setTimeouts({ tcp, tcpFin, udp }: Timeouts): void {

@@ -34,7 +34,7 @@ export class SyncDaemons {
     if (this.#running.has(daemon.role)) {
       throw new DirectorError('EEXIST', `the ${daemon.role} sync daemon is running already`);
     }
-    const maxLength = daemon.maxLength || mtu - headerBytes[familyOf(daemon.group)];
+    const maxLength = daemon.maxLength || Math.min(mtu, 65535) - headerBytes[familyOf(daemon.group)];
     this.#running.set(daemon.role, { ...daemon, maxLength });
   }
 

@@ -63,7 +63,7 @@ export function isMixed(service: ServiceId, id: DestinationId): boolean {
 
 /**
  * IPv4: anything but 0.0.0.0, multicast and broadcast. IPv6: anything but ::, multicast, link-local and mapped IPv4.
- * Broadcast addresses of single networks are not known here.
+ * Broadcast addresses of this host's networks, which the kernel refuses too, are not known here.
  */
 function isUnicast(address: Address): boolean {
   const bytes = addressBytes(address);

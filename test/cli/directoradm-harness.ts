@@ -41,6 +41,7 @@ const hosts: readonly (readonly [address: string, name: string])[] = [
 
 const ports: readonly (readonly [service: string, port: number, protocols: string])[] = [
   ['http', 80, 'tcp'],
+  ['www', 80, 'tcp'],
   ['https', 443, 'tcp udp'],
   ['domain', 53, 'tcp udp'],
   ['http-alt', 8080, 'tcp udp'],
@@ -62,7 +63,7 @@ export const names: Names = {
 export class Lab {
   readonly director = new Director({
     applied: () => undefined,
-    mtu: (name) => (name === 'eth0' ? 1500 : undefined),
+    mtu: (name) => new Map([['eth0', 1500], ['lo', 65536]]).get(name),
   });
   readonly #backend: ControlBackend;
 
@@ -156,7 +157,7 @@ function splitOutsideQuotes(text: string, separator: string): readonly string[] 
 }
 
 function wordsOf(command: string): readonly string[] {
-  const words = command.replace('</dev/null', '').match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+  const words = command.replace(/[<>]\/dev\/null/, '').match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
   return words.map((word) => word.replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
 }
 
@@ -164,5 +165,7 @@ function printf(words: readonly string[]): string {
   return words
     .filter((word) => word !== '--')
     .join('')
-    .replaceAll('\\n', '\n');
+    .replaceAll('\\n', '\n')
+    .replaceAll('\\t', '\t')
+    .replaceAll('\\r', '\r');
 }

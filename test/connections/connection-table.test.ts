@@ -104,10 +104,10 @@ void t.test('an idle connection expires after the timeout of its state, never ea
     t.equal(left(3_000), 899, 'as ipvsadm shows it: 14:59');
     t.equal(left(800_000), 102);
     table.touch(slot, start + 800_000);
-    t.equal(left(902_901), 797, 'every packet restarts it');
-    table.setState(slot, TcpState.close, start + 902_901);
-    t.equal(left(912_900), 0, 'a shorter timeout counts at once');
-    t.equal(left(913_902), 'gone');
+    t.equal(left(920_000), 780, 'every packet restarts it');
+    table.setState(slot, TcpState.close, start + 920_000);
+    t.equal(left(929_999), 0, 'a shorter timeout counts at once');
+    t.equal(left(931_000), 'gone');
   }
   t.end();
 });
@@ -187,7 +187,7 @@ interface Entry {
   deadline: number;
 }
 
-const ports = fc.integer({ min: 1, max: 40 });
+const ports = fc.integer({ min: 1, max: 6 });
 const steps = fc.array(
   fc.oneof(
     {

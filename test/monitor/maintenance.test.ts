@@ -41,17 +41,17 @@ void t.test('a file named after the server takes it out', async (t) => {
 void t.test(
   'without a directory nothing is looked up; one that can not be read is no maintenance',
   async (t) => {
-    let directory: string | undefined;
+    const present: { directory?: string } = {};
     const log: string[] = [];
     const check = withMaintenance(() => Promise.resolve(up), {
-      directory: () => directory,
+      directory: () => present.directory,
       list: () => Promise.reject(new Error('EACCES')),
       host: () => Promise.reject(new Error('no resolver')),
       log: (message) => log.push(message),
     });
     t.same(await check(checkSettings(), signal), up);
     t.same(log, []);
-    directory = '/etc/maintenance';
+    present.directory = '/etc/maintenance';
     t.same(await check(checkSettings(), signal), up);
     await settle();
     t.same(log.sort(), [

@@ -6,7 +6,7 @@ import { FakeClock } from '../monitor/fake-clock.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'raw sockets need root';
 const once = { count: 1, milliseconds: 1000 };
-const never = new AbortController().signal;
+const never = () => new AbortController().signal;
 
 /** Open sockets of this process. */
 function sockets(): number {
@@ -22,15 +22,15 @@ function sockets(): number {
 void t.test('the loopback addresses answer', { skip }, async (t) => {
   const ping = createPing(systemClock);
   const before = sockets();
-  await t.resolves(ping('127.0.0.1', once, never));
-  await t.resolves(ping('::1', once, never));
+  await t.resolves(ping('127.0.0.1', once, never()));
+  await t.resolves(ping('::1', once, never()));
   t.equal(sockets(), before, 'nothing stays open');
 });
 
 void t.test('many at once share a socket', { skip }, async (t) => {
   const ping = createPing(systemClock);
   const before = sockets();
-  const all = Promise.all(Array.from({ length: 50 }, (_, i) => ping(`127.0.0.${i + 1}`, once, never)));
+  const all = Promise.all(Array.from({ length: 50 }, (_, i) => ping(`127.0.0.${i + 1}`, once, never())));
   t.equal(sockets(), before + 1);
   await t.resolves(all);
   t.equal(sockets(), before);

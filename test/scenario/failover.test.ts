@@ -5,7 +5,7 @@ import { which } from './lab/paths.ts';
 import { until } from './lab.ts';
 
 scenario('a server that dies under load costs the connections that were open to it', async (t, lab) => {
-  if (which('wrk') === undefined) return void t.skip('needs wrk (make deps)');
+  if (which('wrk') === undefined) throw new Error('wrk is missing: make deps');
   const { servers } = lab;
   const [, dying] = servers;
   await lab.startDirectord('--engine', 'relay', lab.writeConfig(lab.usualConfig()), 'start');

@@ -25,11 +25,7 @@ scenario('a reload drops none of ten thousand idle connections', async (t, lab) 
   writeFileSync(config, 'virtual=nonsense\n');
   t.equal((await lab.directord(config, 'reload')).code, 2, 'a broken file is refused');
   directord.kill('SIGHUP');
-  await until(
-    'the daemon to complain',
-    5,
-    () => lab.log().includes(`${config}`) && /Error|error/.test(lab.log()),
-  );
+  await until('the daemon to complain', 5, () => /reading file \S+ at line 1/.test(lab.log()));
   t.equal((await lab.pool()).length, 3, 'and changes nothing');
 
   clients.write('ask\n');

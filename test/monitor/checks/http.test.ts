@@ -193,7 +193,7 @@ void t.test('https', async (t) => {
     ],
     { stdio: 'ignore' },
   );
-  let name: string | false | undefined;
+  let name: unknown;
   const server = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert) }, page);
   server.on('secureConnection', ({ servername }) => (name = servername));
   server.on('tlsClientError', () => undefined);

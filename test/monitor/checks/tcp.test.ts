@@ -109,7 +109,11 @@ void t.test('simpletcp: slow', async (t) => {
   const abort = new AbortController();
   const closed = new Promise((resolve) => {
     const server = onEnd((_, socket) => {
-      socket.once('close', resolve).write('not yet\n');
+      const more = (error?: Error | null): void => {
+        if (error) resolve(error);
+        else socket.write('not yet\n', (failure) => setImmediate(more, failure));
+      };
+      more();
       abort.abort(new CheckTimeout(3));
     });
     void listen(t, server).then(async (port) => {
@@ -133,7 +137,9 @@ void t.test('simpletcp: refused and reset', async (t) => {
 void t.test('simpletcp over udp', async (t) => {
   const server = createSocket('udp4');
   t.teardown(() => server.close());
-  server.on('message', (message, { port }) => server.send(`got ${String(message)}`, port));
+  server.on('message', (message, { port }) => {
+    server.send(`got ${String(message)}`, port);
+  });
   server.bind(0, '127.0.0.1');
   await once(server, 'listening');
   const settings = { ...simpletcp, protocol: 'udp', port: server.address().port } as const;
