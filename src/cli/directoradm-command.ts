@@ -54,7 +54,8 @@ export async function parseCommand(
   const draft = new Draft(names);
   const first = await firstCommand(reader, draft, program);
   if (first === undefined) return { command: 'list', list: listRequest(draft), control: draft.control };
-  if (first.name === 'help' || first.name === 'version') return { command: first.name, control: draft.control };
+  if (first.name === 'help' || first.name === 'version')
+    return { command: first.name, control: draft.control };
   const role = syncRole(first);
   for (let found = reader.next(); found !== undefined; found = reader.next()) await draft.take(found);
   const timeouts = first.name === 'set' ? takeTimeouts(reader.rest) : { tcp: 0, tcpFin: 0, udp: 0 };
@@ -111,7 +112,8 @@ async function firstCommand(
   for (;;) {
     const found = nextOrHelp(reader, program);
     if (found === undefined) {
-      if (reader.wordCount === 0 || (draft.control !== undefined && reader.rest.length === 0)) return undefined;
+      if (reader.wordCount === 0 || (draft.control !== undefined && reader.rest.length === 0))
+        return undefined;
       throw tryHelp(program);
     }
     if (found.option.kind === 'command') return { name: found.option.command, value: found.value };
@@ -201,7 +203,14 @@ function zeroVerb(draft: Draft): Verb {
 }
 
 function startVerb(role: SyncRole, draft: Draft): Verb {
-  const { interface: networkInterface, syncId, syncMaxLength: maxLength, group, groupPort: port, ttl } = draft;
+  const {
+    interface: networkInterface,
+    syncId,
+    syncMaxLength: maxLength,
+    group,
+    groupPort: port,
+    ttl,
+  } = draft;
   return {
     verb: 'start-daemon',
     daemon: { role, interface: networkInterface, syncId, maxLength, group, port, ttl },

@@ -73,8 +73,7 @@ export class Draft {
         this.persistence = value === undefined ? 360 : parseTimeout(value, 1);
         return;
       case 'forwarding-method':
-        this.forwarding =
-          option.long === 'masquerading' ? 'masq' : option.long === 'ipip' ? 'ipip' : 'gate';
+        this.forwarding = option.long === 'masquerading' ? 'masq' : option.long === 'ipip' ? 'ipip' : 'gate';
         return;
       default:
         this.#takeSimple(option.name, value ?? '');

@@ -63,7 +63,10 @@ function header(format: ListFormat): string[] {
     case 'persistent-conn':
       return [titles(['Weight', 'PersistConn', 'ActiveConn', 'InActConn'], [9, 11, 10, 10]), remote];
     case 'tun-info':
-      return [`${local} Scheduler Flags`, `${remote}           Forward TunnelInfo    Weight ActiveConn InActConn`];
+      return [
+        `${local} Scheduler Flags`,
+        `${remote}           Forward TunnelInfo    Weight ActiveConn InActConn`,
+      ];
     case 'plain':
       return [`${local} Scheduler Flags`, `${remote}           Forward Weight ActiveConn InActConn`];
   }

@@ -11,7 +11,11 @@ const suffixes: readonly (readonly [below: number, divisor: number, suffix: stri
 /** Nine characters, abbreviated with K, M, G or T from 100 million on, cut off, not rounded. */
 export function abbreviated(value: number): string {
   const [, divisor, suffix] = suffixes.find(([below]) => value < below) ?? [0, 1, ''];
-  return Math.floor(value / divisor).toString().padStart(9 - suffix.length) + suffix;
+  return (
+    Math.floor(value / divisor)
+      .toString()
+      .padStart(9 - suffix.length) + suffix
+  );
 }
 
 /** Nine characters, or more with a blank before, of a number in full. */

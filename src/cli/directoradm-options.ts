@@ -80,7 +80,12 @@ export type Option = Spelling &
     | { readonly kind: 'free'; readonly name: 'ipv6' | 'sort' | 'control' }
   );
 
-function command(long: string, short: string | undefined, name: CommandName, value: Spelling['value'] = 'none'): Option {
+function command(
+  long: string,
+  short: string | undefined,
+  name: CommandName,
+  value: Spelling['value'] = 'none',
+): Option {
   return { kind: 'command', long, value, command: name, ...(short === undefined ? {} : { short }) };
 }
 

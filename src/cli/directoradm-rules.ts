@@ -81,7 +81,8 @@ const tunnelOptions: readonly OptionName[] = ['tun-port', 'tun-nocsum', 'tun-csu
 /** @throws UsageFault */
 export function checkOptions(command: CommandName, given: ReadonlySet<OptionName>): void {
   check(rules[command], optionNames, given, `'${command}' command`);
-  if (command === 'list' && listConflicts(given)) throw new UsageFault(2, 'options conflicts in the list command');
+  if (command === 'list' && listConflicts(given))
+    throw new UsageFault(2, 'options conflicts in the list command');
 }
 
 /** @throws UsageFault */

@@ -141,7 +141,8 @@ async function list(
   context: DirectoradmContext,
 ): Promise<string> {
   if (request.what === 'services') return listServices(request, director, context);
-  const { formatConnections, formatSyncDaemons, formatTimeouts } = await import('./directoradm-connections.ts');
+  const { formatConnections, formatSyncDaemons, formatTimeouts } =
+    await import('./directoradm-connections.ts');
   switch (request.what) {
     case 'connections': {
       const entries = await director.connections();

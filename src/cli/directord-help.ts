@@ -60,5 +60,14 @@ Actions:
 
     check reads configfile and prints what would be added: exit code 0,
     or 2 when there is an error in it.
+
+Environment:
+    DIRECTORD_CONTROL the control socket, unless --control names it.
+
+    DIRECTORD_RUN_DIR directory of the pid file. Without it root has
+    /var/run, others $XDG_RUNTIME_DIR/directord or /tmp/directord-UID.
+
+    DIRECTORD_LOG=json with -d or supervised=yes: log lines as JSON on
+    stderr.
 `;
 }

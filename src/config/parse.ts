@@ -98,7 +98,7 @@ class FileReader {
     const bare = /^supervised/.test(line.text);
     this.#context.report.error(
       line.at(0),
-      bare ? "supervised must be 'yes' or 'no'" : `Unknown command ${line.original.trimEnd()}`,
+      bare ? "supervised must be 'yes' or 'no'" : `Unknown command ${shown(line)}`,
       bare ? 'yes or no' : hintForGlobalLine(line, undefined),
     );
   }
@@ -111,7 +111,7 @@ class FileReader {
       const enough = /^ {4}/.test(line.original.replaceAll('\t', '    '));
       this.#context.report.error(
         line.at(0),
-        `Unknown command ${line.original.trimEnd()}`,
+        `Unknown command ${shown(line)}`,
         hintForGlobalLine(line, afterBlank && enough ? this.#sectionEnd : undefined),
       );
     }
@@ -149,11 +149,7 @@ class FileReader {
     const directives = virtualDirectives(kind);
     for (const line of section.body) {
       if (readLine(line, directives, draft, this.#context) === undefined) {
-        this.#context.report.error(
-          line.at(0),
-          `Unknown command "${line.original.trimEnd()}"`,
-          hintForSectionLine(line),
-        );
+        this.#context.report.error(line.at(0), `Unknown command "${shown(line)}"`, hintForSectionLine(line));
       }
     }
   }
@@ -187,13 +183,17 @@ function readLine<Draft>(
   if (assignment === undefined || directive === undefined) return undefined;
   const problem = directive(written(line, assignment.value, assignment.index), draft, context);
   if (problem === undefined) return assignment.keyword;
-  const unknown = directives === globalDirectives ? line.original.trimEnd() : `"${line.original.trimEnd()}"`;
+  const unknown = directives === globalDirectives ? shown(line) : `"${shown(line)}"`;
   context.report.error(
     line.at(problem.message === undefined ? 0 : assignment.index),
     problem.message ?? `Unknown command ${unknown}`,
     problem.expected,
   );
   return 'refused';
+}
+
+function shown(line: Line): string {
+  return line.original.replace(/\r$/, '');
 }
 
 function written(line: Line, text: string, start: number): Written {

@@ -178,5 +178,5 @@ function readGroup(pattern: string, start: number): Step {
   }
   const reference = /^\(\?P=(\w+)\)/.exec(tail);
   if (reference !== null) return { text: `\\k<${reference[1] ?? ''}>`, next: start + reference[0].length };
-  return unsupported(/^\((?:\?[\w^<>&|(]*[:)]?|\*\w*)/.exec(tail)?.[0] ?? '(');
+  return unsupported(/^\((?:\?(?:[<>&|(]|[\w^-]+[:)]?)|\*\w*)/.exec(tail)?.[0] ?? '(');
 }

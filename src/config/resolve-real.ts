@@ -31,8 +31,8 @@ export async function resolveRealLine(line: Written, context: RealContext): Prom
   const parsed = parseRealAddress(line.text);
   if (parsed instanceof Problem) return refuse(line, parsed, report);
   const endpoint = await resolveEndpoint(parsed, context);
+  if (parsed.skipped !== '') return refuse(line, skippedText(parsed, endpoint), report);
   if (endpoint instanceof Problem) return refuse(line, endpoint, report);
-  if (parsed.skipped !== '') return refuse(line, skippedText(parsed), report);
   const options = parseRealOptions(parsed.options);
   if (options instanceof Problem) return refuse(line, options, report, parsed.index);
   const receive = options.receive === undefined ? undefined : ownReceive(options.receive);
@@ -107,15 +107,16 @@ function addressRange(first: Address, last: Address): readonly Address[] | Probl
 }
 
 /** ldirectord would quietly use what it could read: `10.2.0.11::80` becomes 0.0.0.80, `my_host` becomes `host`. */
-function skippedText({ skipped, host, port }: RealAddress): Problem {
+function skippedText({ skipped, host, port }: RealAddress, found: unknown): Problem {
   const colons = /^([\d.]+):+$/.exec(skipped)?.[1];
   const meant =
     colons === undefined
       ? `nothing before the address, where "${skipped}" stands`
       : `one colon before the port: ${colons}:${host}`;
   const read = port === undefined ? host : `${host}:${port}`;
+  const message = found instanceof Problem ? found.message : undefined;
   return new Problem(
-    'invalid address for real server (wrong format)',
+    message ?? 'invalid address for real server (wrong format)',
     `${meant} (ldirectord would take ${read} for the server)`,
   );
 }
@@ -148,11 +149,14 @@ function warnAbout(
 /** Two lines for one entry of the table. Both are checked; whichever is put up last sets the entry. */
 export function warnAboutRepeated(reals: readonly NamedReal[], report: Report): void {
   const seen = new Map<string, NamedReal>();
+  const told = new Set<number>();
   for (const real of reals) {
     const key = formatEndpoint(real.address, real.port);
     const earlier = seen.get(key);
     seen.set(key, real);
-    if (earlier === undefined) continue;
+    // one warning a line: a range may repeat many servers
+    if (earlier === undefined || told.has(real.at.line)) continue;
+    told.add(real.at.line);
     report.warning(
       real.at,
       `real server ${key} is already at line ${earlier.at.line}: they are one entry of the table, and this later line counts (weight ${real.weight}, ${real.forwarding})`,

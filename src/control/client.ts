@@ -15,6 +15,7 @@ import { maxAnswerBytes, protocolVersion, readAnswer, readHello } from './protoc
 import { connectionEntry, serviceListing } from './read-listing.ts';
 import * as table from './read-table.ts';
 import { array, Malformed } from './shape.ts';
+import { maxSocketPath } from './socket-path.ts';
 import { ControlUnavailable } from './unavailable.ts';
 
 interface Pending {
@@ -106,7 +107,10 @@ export class ControlClient implements ControlBackend {
   #take(answer: Answer): void {
     const pending = answer.id === null ? undefined : this.#pending.get(answer.id);
     if (answer.id === null || pending === undefined) {
-      throw new ControlUnavailable('broken', 'error' in answer ? answer.error.message : 'an answer to nothing');
+      throw new ControlUnavailable(
+        'broken',
+        'error' in answer ? answer.error.message : 'an answer to nothing',
+      );
     }
     if ('part' in answer) {
       pending.parts.push(...answer.part);
@@ -126,6 +130,10 @@ export class ControlClient implements ControlBackend {
 
 function open(socket: string): Promise<Duplex> {
   return new Promise((resolve, reject) => {
+    if (Buffer.byteLength(socket) > maxSocketPath) {
+      reject(new ControlUnavailable('absent', `no socket can be ${socket}: its path is too long`));
+      return;
+    }
     const stream = connect(socket);
     stream.once('connect', () => {
       resolve(stream);

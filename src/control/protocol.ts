@@ -122,7 +122,10 @@ export function readHello(line: string): Hello {
 export function readAnswer(line: string): Answer {
   const value = parse(line);
   if (has(value, 'error')) {
-    return object({ id: (v: unknown, at: string) => (v === null ? null : id(v, at)), error: fault })(value, 'answer');
+    return object({ id: (v: unknown, at: string) => (v === null ? null : id(v, at)), error: fault })(
+      value,
+      'answer',
+    );
   }
   if (has(value, 'part')) return object({ id, part: unknownArray })(value, 'answer');
   return object({ id, ok: (ok: unknown) => ok })(value, 'answer');

@@ -6,6 +6,7 @@ import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { dirname } from 'node:path';
+import { maxSocketPath } from './socket-path.ts';
 import type { SessionContext } from './session.ts';
 import { serve, turnAway } from './session.ts';
 
@@ -40,6 +41,11 @@ export class ControlServer {
 
   /** @throws ControlSocketError */
   async start(): Promise<void> {
+    if (Buffer.byteLength(this.socket) > maxSocketPath) {
+      throw new ControlSocketError(
+        `control socket ${this.socket}: the path of a socket has at most ${maxSocketPath} bytes`,
+      );
+    }
     await prepareDirectory(dirname(this.socket));
     try {
       await this.#listen();

@@ -116,8 +116,11 @@ class Session {
   async #until(event: 'drain' | 'finish'): Promise<void> {
     const timer = this.#context.clock.after(patience, () => this.#stream.destroy());
     await new Promise<void>((resolve) => {
-      this.#stream.once(event, resolve);
-      this.#stream.once('close', resolve);
+      const settle = (): void => {
+        this.#stream.off(event, settle).off('close', settle);
+        resolve();
+      };
+      this.#stream.on(event, settle).on('close', settle);
     });
     timer.cancel();
     if (this.#stream.destroyed) throw new Disconnected();

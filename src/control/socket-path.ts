@@ -4,6 +4,9 @@ import { join } from 'node:path';
 
 const systemSocket = '/run/directord/control.sock';
 
+/** Bytes of the longest path that a unix socket can have on Linux; longer ones would silently be cut. */
+export const maxSocketPath = 107;
+
 /** What of the process decides. */
 export interface Owner {
   readonly uid: number;

@@ -36,8 +36,18 @@ export interface Host {
 /** Where CONFIG is looked for when none is given. */
 const defaultConfig = 'ldirectord.cf';
 
-/** @returns the exit code */
+/** @returns the exit code. Never rejects: what was thrown on the way is for people. */
 export async function perform(invocation: Invocation, host: Host): Promise<number> {
+  try {
+    return await performWhatMayThrow(invocation, host);
+  } catch (error) {
+    const { message, stack } = error as Error;
+    host.streams.err(`${invocation.program}: ${(invocation.options.debug ? stack : undefined) ?? message}\n`);
+    return 1;
+  }
+}
+
+async function performWhatMayThrow(invocation: Invocation, host: Host): Promise<number> {
   const { options, config, action } = invocation;
   const { streams, user } = host;
   const target: LogTarget = {

@@ -125,7 +125,10 @@ export class Director implements DirectorVerbs {
     this.#checkFamily(serviceId, id, settings);
     checkDestinationSettings(id, settings);
     if (service.has(id)) {
-      throw new DirectorError('EEXIST', `${serviceKey(serviceId)}: destination ${destinationKey(id)} exists already`);
+      throw new DirectorError(
+        'EEXIST',
+        `${serviceKey(serviceId)}: destination ${destinationKey(id)} exists already`,
+      );
     }
     checkUnicast(id);
     service.add(id, settings);

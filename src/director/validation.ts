@@ -11,7 +11,8 @@ import { DirectorError } from './verbs.ts';
 
 /** ENOENT for an unknown scheduler or persistence engine, EINVAL for a mark or mask that cannot be. */
 export function checkService(id: ServiceId, settings: ServiceSettings): void {
-  if (id.kind === 'fwmark' && id.mark === 0) throw new DirectorError('EINVAL', 'firewall mark 0 marks nothing');
+  if (id.kind === 'fwmark' && id.mark === 0)
+    throw new DirectorError('EINVAL', 'firewall mark 0 marks nothing');
   if (!schedulerNames.has(settings.scheduler)) {
     throw new DirectorError('ENOENT', `${serviceKey(id)}: no scheduler named ${settings.scheduler}`);
   }

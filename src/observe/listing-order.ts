@@ -32,7 +32,8 @@ interface ServiceSortKey extends EndpointSortKey {
 }
 
 function serviceSortKey(id: ServiceId): ServiceSortKey {
-  if (id.kind === 'fwmark') return { mark: id.mark, family: id.family, protocol: 0, words: [0, 0, 0, 0], port: 0 };
+  if (id.kind === 'fwmark')
+    return { mark: id.mark, family: id.family, protocol: 0, words: [0, 0, 0, 0], port: 0 };
   return { mark: 0, protocol: protocolNumbers[id.protocol], ...endpointSortKey(id) };
 }
 

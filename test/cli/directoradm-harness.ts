@@ -63,7 +63,11 @@ export const names: Names = {
 export class Lab {
   readonly director = new Director({
     applied: () => undefined,
-    mtu: (name) => new Map([['eth0', 1500], ['lo', 65536]]).get(name),
+    mtu: (name) =>
+      new Map([
+        ['eth0', 1500],
+        ['lo', 65536],
+      ]).get(name),
   });
   readonly #backend: ControlBackend;
 

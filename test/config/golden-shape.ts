@@ -125,7 +125,14 @@ function flagNames({ scheduler, schedulerFlags }: Virtual['settings']): string {
 function fallbackShape(fallback: Fallback | undefined): Shape | undefined {
   if (fallback === undefined) return undefined;
   const { address, port, forwarding } = fallback;
-  return { server: bracketed(address), port, forward: forwarding, weight: 1, 'l-threshold': 0, 'u-threshold': 0 };
+  return {
+    server: bracketed(address),
+    port,
+    forward: forwarding,
+    weight: 1,
+    'l-threshold': 0,
+    'u-threshold': 0,
+  };
 }
 
 function perProtocol(fallback: Fallback | undefined): Shape | undefined {

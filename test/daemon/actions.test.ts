@@ -1,5 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Action } from '../../src/cli/directord-arguments.ts';
@@ -7,7 +6,7 @@ import type { ActionContext } from '../../src/daemon/actions.ts';
 import { act } from '../../src/daemon/actions.ts';
 import { PidFile } from '../../src/daemon/pid-file.ts';
 
-const path = join(mkdtempSync(join(tmpdir(), 'directord-actions-')), 'ldirectord.ld.cf.pid');
+const path = join(t.testdir(), 'ldirectord.ld.cf.pid');
 
 interface Seen {
   readonly code: number;

@@ -1,11 +1,10 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { PidFile } from '../../src/daemon/pid-file.ts';
 import { daemonName, findPidFile, runDirectory, writableLogFile } from '../../src/daemon/places.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'directord-pid-'));
+const directory = t.testdir();
 const path = join(directory, 'ldirectord.x.cf.pid');
 const commandLines = new Map([
   [4711, 'node\0/usr/sbin/directord\0/etc/x.cf\0start\0'],

@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import {
@@ -23,7 +22,7 @@ function logTo(sink: LogSink, debug = false): { log: DaemonLog; complaints: stri
 }
 
 void t.test('a file gets lines as ldirectord writes them, also after it was rotated', (t) => {
-  const path = join(mkdtempSync(join(tmpdir(), 'directord-log-')), 'ld.log');
+  const path = join(t.testdir(), 'ld.log');
   const { log, complaints } = logTo(fileSink(path, stamp));
   log.info('Invoking ldirectord invoked as: /usr/sbin/ldirectord /run/ld.cf start ');
   log.debug('not wanted');

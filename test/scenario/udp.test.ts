@@ -10,12 +10,10 @@ scenario('a UDP service: replies come from the VIP, a client stays with its serv
   t.match(await lab.admInput(`${rules.join('\n')}\n`, '-R'), { code: 0, stderr: '' });
 
   const { stdout } = await lab.helper(lab.client, 'udp-client', lab.vip, 5353, 6, 3).exited;
-  const replies = stdout
-    .trim()
-    .split('\n')
-    .map((line): unknown => JSON.parse(line));
-  t.equal(replies.length, 18, 'a reply to each datagram');
-  for (const reply of replies) t.match(reply, { from: '10.1.0.100', port: 5353, text: /^rs\d hello/ });
+  const replies = stdout.trim().split('\n');
+  t.equal(replies.length, 18, 'a line for each datagram');
+  const good = replies.filter((line) => /"text":"rs\d hello.*"from":"10\.1\.0\.100","port":5353/.test(line));
+  t.same(good, replies, 'each with a reply from the VIP');
   const pairs = stdout.matchAll(/"client":(\d),"text":"(rs\d)/g);
   const flows = tally([...pairs].map(([, client = '', server = '']) => `${client} ${server}`));
   t.same(Object.values(flows), [3, 3, 3, 3, 3, 3], 'every client kept one server');

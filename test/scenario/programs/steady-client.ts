@@ -20,6 +20,7 @@ process.stdin.resume().on('end', () => {
 function request(): void {
   pending += 1;
   let done = false;
+  const asked = new Date().toISOString().slice(11, -1);
   const finish = (line: string) => {
     if (done) return;
     done = true;
@@ -33,18 +34,18 @@ function request(): void {
       body += text;
     });
     response.on('error', (error) => {
-      finish(`FAILED ${error.message}`);
+      finish(`FAILED ${error.message}, asked ${asked}`);
     });
     response.on('end', () => {
       if (response.statusCode === 200) finish(body.trim());
-      else finish(`FAILED status ${response.statusCode ?? 0}`);
+      else finish(`FAILED status ${response.statusCode ?? 0}, asked ${asked}`);
     });
   });
   call.on('timeout', () => {
     call.destroy(new Error(`no answer within ${limit} ms`));
   });
   call.on('error', (error) => {
-    finish(`FAILED ${error.message}`);
+    finish(`FAILED ${error.message}, asked ${asked}`);
   });
 }
 
