@@ -64,8 +64,9 @@ Actions:
 Environment:
     DIRECTORD_CONTROL the control socket, unless --control names it.
 
-    DIRECTORD_RUN_DIR directory of the pid file. Without it root has
-    /var/run, others $XDG_RUNTIME_DIR/directord or /tmp/directord-UID.
+    DIRECTORD_RUN_DIR directory of the pid file, and of the log while no
+    configfile names one. Without it root has /var/run, others
+    $XDG_RUNTIME_DIR/directord or /tmp/directord-UID.
 
     DIRECTORD_LOG=json with -d or supervised=yes: log lines as JSON on
     stderr.

@@ -6,7 +6,7 @@ import type { LogSink } from '../observe/log.ts';
 import { DaemonLog } from '../observe/log.ts';
 import { openSyslog } from '../platform/syslog.ts';
 import type { User } from './places.ts';
-import { defaultLogFile, writableLogFile } from './places.ts';
+import { defaultLogFile, logFileWithoutConfiguration, writableLogFile } from './places.ts';
 
 export interface LogTarget {
   /** Undefined without a configuration, or before one could be read. */
@@ -28,7 +28,7 @@ export async function openLog(target: LogTarget): Promise<DaemonLog> {
 
 export async function sinkFor(target: LogTarget, complain: (message: string) => void): Promise<LogSink> {
   const { streams, global } = target;
-  const logfile = global?.logfile ?? defaultLogFile;
+  const logfile = global?.logfile ?? logFileWithoutConfiguration(target.user);
   const supervised = global?.supervised === true;
   const now = (): Date => new Date();
   if ((target.debug || supervised) && target.user.env['DIRECTORD_LOG'] === 'json') {

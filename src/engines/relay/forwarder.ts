@@ -30,6 +30,8 @@ const wantedOpenFiles = 1_048_576;
 const mostThreads = 16;
 /** Milliseconds over which failed connects are gathered into one log line. */
 const failureWindow = 5000;
+/** Milliseconds between two tries to open a socket that could not be had. */
+const retryPause = 1000;
 
 interface Thread {
   readonly worker: Worker;
@@ -47,8 +49,10 @@ class Forwarder {
   /** Answers still missing from threads, by request. */
   readonly #waiting = new Map<number, { missing: number; connections: ConnectionEntry[]; closed: number }>();
   readonly #failures = new Map<number, { count: number; error: string }>();
-  /** Services whose socket is not open, with the reason that was told. */
-  readonly #shut = new Map<number, string>();
+  /** Services whose socket cannot be had, with the reason that was told; by slot. */
+  readonly #shut = new Map<number, { readonly spec: ListenerSpec; readonly error: string }>();
+  /** Services whose address was not on this host when their socket was opened; by slot. */
+  readonly #absent = new Set<number>();
 
   constructor() {
     this.#table = new RelayTable(this.#pool, size, {
@@ -59,7 +63,14 @@ class Forwarder {
       problem: (message) => {
         tell({ type: 'problem', message });
       },
+      serviceAdded: (spec) => {
+        this.#mayListen(spec);
+      },
       slotTaken: (kind, slot) => {
+        if (kind === 'service') {
+          this.#shut.delete(slot);
+          this.#absent.delete(slot);
+        }
         this.#setBaseline(kind === 'service' ? slot : size.services + slot);
       },
       zeroed: (service) => {
@@ -78,6 +89,9 @@ class Forwarder {
     setInterval(() => {
       this.#reportFailures();
     }, failureWindow).unref();
+    setInterval(() => {
+      this.#retryShut();
+    }, retryPause).unref();
     tell({ type: 'ready' });
   }
 
@@ -120,26 +134,31 @@ class Forwarder {
    * the address is first opened alone: that fails when anybody else has it.
    */
   #mayListen(spec: ListenerSpec): boolean {
+    const name = this.#serviceName(spec.service);
     const opened = openService(spec, false);
-    if ('fd' in opened) {
-      c.close(opened.fd);
-      if (!isLocal(spec.address)) {
-        tell({
-          type: 'info',
-          message: `${this.#serviceName(spec.service)}: ${spec.address} is not an address of this host yet; traffic starts when it is`,
-        });
-      }
-      if (this.#shut.delete(spec.service)) this.#tellListening(spec.service);
-      return true;
+    if ('error' in opened) {
+      const error = c.errorText(opened.error);
+      if (this.#shut.get(spec.service)?.error !== error) this.#tellShut(spec, error);
+      this.#shut.set(spec.service, { spec, error });
+      return false;
     }
-    const error = c.errorText(opened.error);
-    if (this.#shut.get(spec.service) !== error) this.#tellShut(spec, error);
-    this.#shut.set(spec.service, error);
-    setTimeout(() => {
-      const service = this.#table.service(spec.service);
-      if (service?.listening === true && this.#mayListen(spec)) this.#toThreads({ type: 'listen', spec });
-    }, 1000).unref();
-    return false;
+    c.close(opened.fd);
+    if (this.#shut.delete(spec.service)) tell({ type: 'info', message: `${name} gets traffic now` });
+    if (isLocal(spec.address)) this.#absent.delete(spec.service);
+    else if (!this.#absent.has(spec.service)) {
+      this.#absent.add(spec.service);
+      const message = `${name}: ${spec.address} is not an address of this host yet; traffic starts when it is`;
+      tell({ type: 'info', message });
+    }
+    return true;
+  }
+
+  /** Sockets that could not be had: somebody may have let go of them. */
+  #retryShut(): void {
+    for (const [slot, { spec }] of this.#shut) {
+      const wanted = this.#table.service(slot)?.listening === true;
+      if (wanted && this.#mayListen(spec)) this.#toThreads({ type: 'listen', spec });
+    }
   }
 
   #tellShut(spec: ListenerSpec, error: string): void {
@@ -153,17 +172,13 @@ class Forwarder {
     });
   }
 
-  #tellListening(service: number): void {
-    tell({ type: 'info', message: `${this.#serviceName(service)} gets traffic now` });
-  }
-
   #fromThread(message: Exclude<FromThread, { type: 'ready' }>): void {
     switch (message.type) {
       case 'problem':
         tell(message);
         break;
       case 'listening':
-        this.#tellListening(message.service);
+        tell({ type: 'info', message: `${this.#serviceName(message.service)} gets traffic now` });
         break;
       case 'not-listening':
         tell({
@@ -301,7 +316,7 @@ function isLocal(address: string): boolean {
 process.on('disconnect', () => {
   process.exit();
 });
-// A terminal's Ctrl-C reaches the whole group; the daemon decides when forwarding ends.
-process.on('SIGINT', () => undefined);
+// A terminal's Ctrl-C and a service manager's TERM reach the whole group; the daemon decides when forwarding ends.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 const threads = Number(process.env['DIRECTORD_RELAY_THREADS'] ?? 0);
 await new Forwarder().start(threads > 0 ? threads : Math.min(availableParallelism(), mostThreads));

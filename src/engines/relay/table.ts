@@ -31,6 +31,8 @@ interface Service {
 export interface TableEvents {
   toThreads(message: ToThread): void;
   problem(message: string): void;
+  /** It has no destination yet: the moment to find out whether its socket can be had at all. */
+  serviceAdded(spec: ListenerSpec): void;
   /** A slot starts a new life: what was counted for it before is not its own. */
   slotTaken(kind: 'service' | 'destination', slot: number): void;
   zeroed(service: Service | undefined): void;
@@ -159,6 +161,8 @@ export class RelayTable {
     this.#bySlot.set(slot, service);
     schedulerAt(this.#pool.scheduler(slot)).attached(this.#pool, slot);
     touched.add(service);
+    const spec = listenerSpec(service);
+    if (spec !== undefined && refusal(id, settings) === undefined) this.#events.serviceAdded(spec);
   }
 
   /** A scheduler that the relay does not have is refused with a message elsewhere; here it chooses nobody. */

@@ -1,0 +1,56 @@
+# bash completion for directord and directoradm (and for ipvsadm and ldirectord, when they are these programs).
+
+_directord() {
+  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  case $previous in
+    --engine) mapfile -t COMPREPLY < <(compgen -W 'auto relay packet ebpf' -- "$word") ;;
+    --control) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *)
+      case $word in
+        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --control --no-monitor --help --version' -- "$word") ;;
+        *)
+          mapfile -t COMPREPLY < <(
+            compgen -W 'start stop restart try-restart reload force-reload status check' -- "$word"
+            compgen -f -- "$word"
+            cd /etc/ha.d 2>/dev/null && compgen -f -X '!*.cf' -- "$word"
+          )
+          ;;
+      esac
+      ;;
+  esac
+}
+
+_directoradm() {
+  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
+  case $previous in
+    -s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh none' ;;
+    --tun-type) words='ipip gue gre' ;;
+    --start-daemon | --stop-daemon) words='master backup' ;;
+    --proxy-protocol) words='v1 v2' ;;
+    # The services and real servers that are there.
+    -t | --tcp-service) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-A -t \(\S*\).*/\1/p') ;;
+    -u | --udp-service) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-A -u \(\S*\).*/\1/p') ;;
+    -f | --fwmark-service) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-A -f \(\S*\).*/\1/p') ;;
+    -r | --real-server) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-a .* -r \(\S*\).*/\1/p' | sort -u) ;;
+    *)
+      if [ "$COMP_CWORD" -eq 1 ]; then
+        words='-A -E -D -C -R -S -a -e -d -L -Z --add-service --edit-service --delete-service --clear --restore --save
+          --add-server --edit-server --delete-server --list --zero --set --start-daemon --stop-daemon --help --version'
+      else
+        words='-t -u -f -s -p -M -o -b -r -g -m -i -w -x -y -n -c --tcp-service --udp-service --sctp-service
+          --fwmark-service --ipv6 --scheduler --persistent --netmask --ops --pe --sched-flags --real-server --gatewaying
+          --masquerading --ipip --weight --u-threshold --l-threshold --tun-type --tun-port --tun-nocsum --tun-csum
+          --tun-remcsum --numeric --connection --timeout --daemon --stats --rate --thresholds --persistent-conn
+          --tun-info --exact --nosort --proxy-protocol'
+      fi
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  # Readline breaks words at colons; what stands before the last one is there already.
+  if [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+  fi
+}
+
+complete -F _directord directord ldirectord
+complete -F _directoradm directoradm ipvsadm
