@@ -141,6 +141,13 @@ export class ConnectionTable {
     return this.#word(slot, R.destination);
   }
 
+  /** Moves a connection to another destination: nothing of it has reached the one it has. */
+  rebind(slot: number, destination: number): void {
+    this.#count(slot, -1);
+    this.#setWord(slot, R.destination, destination);
+    this.#count(slot, 1);
+  }
+
   /** Pool slot of its service. */
   service(slot: number): number {
     return this.#pool.serviceOf(this.destination(slot));

@@ -306,3 +306,16 @@ void t.test('a million connections in at most 96 bytes each', (t) => {
   t.same([table.size, ...counts()], [0, '0/0', '0/0']);
   t.end();
 });
+
+void t.test('a connection that goes to another destination is counted there, and only there', (t) => {
+  const { table, first, second, counts } = lab();
+  const slot = table.insert(tcp(50001), first, 0);
+  table.setState(slot, TcpState.synRecv, 0);
+  t.same(counts(), ['1/0', '0/0']);
+  table.rebind(slot, second);
+  t.same(counts(), ['0/0', '1/0']);
+  t.equal(table.destination(slot), second);
+  table.remove(slot);
+  t.same(counts(), ['0/0', '0/0']);
+  t.end();
+});

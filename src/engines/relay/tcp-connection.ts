@@ -35,9 +35,13 @@ export class TcpConnection implements Watcher, Resumable, Owner {
   #server = -1;
   #slot: number;
   #connected = false;
+  /** The client's socket is in the event loop. */
+  #watched = false;
+  /** Bytes have gone through: from now on the connection is its server's. */
+  #used = false;
   #tried = nobody;
-  readonly #in: Stream;
-  readonly #out: Stream;
+  #in: Stream;
+  #out: Stream;
 
   /** The thread's key holds the client's and the virtual address. */
   constructor(thread: ThreadContext, attempts: Attempts, spec: ListenerSpec, client: number, slot: number) {
@@ -49,13 +53,13 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     this.#in = new Stream(thread);
     this.#out = new Stream(thread);
     thread.owners[slot] = this;
-    thread.countConnection(slot);
     this.#attempt();
   }
 
   ready(fd: number, events: number): void {
     if (!this.#connected) {
-      this.#connectEnded(events);
+      if (fd === this.#server) this.#connectEnded(events);
+      else if ((events & HUNG_UP) !== 0) this.#in.hungUp = true;
       return;
     }
     const from = fd === this.#client ? this.#in : this.#out;
@@ -76,7 +80,9 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     this.#letGo();
   }
 
+  /** A connection that has not been used yet goes elsewhere; another one waits for its server to come back. */
   hold(held: boolean): void {
+    if (held && !this.#used && this.#moveElsewhere()) return;
     this.#in.held = held;
     if (!held && this.#connected) this.#move();
   }
@@ -123,7 +129,9 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     this.#signal(Direction.input, TcpEvent.ack);
     this.#in.source = this.#out.sink = this.#client;
     this.#in.sink = this.#out.source = this.#server;
-    this.#in.held = !this.#thread.pool.available(this.#thread.table.destination(this.#slot));
+    // It was deleted while we connected, and the order to hold came before this connection was known.
+    if (!this.#thread.pool.available(this.#thread.table.destination(this.#slot)) && this.#moveElsewhere())
+      return;
     if (this.#spec.proxyProtocol !== 'none') {
       this.#thread.table.key(this.#slot, this.#thread.key);
       this.#in.prepend(proxyHeader(this.#spec.proxyProtocol, this.#thread.key));
@@ -132,37 +140,54 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     this.#in.readable = true;
     if ((events & READABLE) !== 0) this.#out.readable = true;
     if ((events & HUNG_UP) !== 0) this.#out.hungUp = true;
-    if (!this.#thread.loop.watch(this.#client, this)) this.abort();
-    else this.#move();
+    if (this.#watched || this.#thread.loop.watch(this.#client, this)) {
+      this.#watched = true;
+      this.#move();
+    } else this.abort();
   }
 
   /** Nobody has seen a byte of this connection yet, so another destination can have it. */
   #attemptFailed(error: string): void {
-    const { loop, table, key } = this.#thread;
+    const { table, tell, loop } = this.#thread;
     const destination = table.destination(this.#slot);
-    this.#thread.tell({ type: 'attempt-failed', destination, error });
-    this.#attempts.delete(this);
-    loop.close(this.#server);
-    this.#server = -1;
+    tell({ type: 'attempt-failed', destination, error });
     this.#tried = [...this.#tried, destination];
-    table.key(this.#slot, key);
-    this.#thread.owners[this.#slot] = undefined;
-    table.remove(this.#slot);
-    this.#slot = this.#thread.schedule(this.#spec, TcpState.synRecv, this.#tried);
-    if (this.#slot === NO_SLOT) {
-      refuse(loop, this.#client);
+    this.#dropServer();
+    if (this.#thread.reschedule(this.#spec, this.#slot, this.#tried)) {
+      this.#attempt();
       return;
     }
-    this.#thread.owners[this.#slot] = this;
-    this.#thread.countConnection(this.#slot);
+    refuse(loop, this.#client);
+    this.#forget();
+  }
+
+  /** @returns whether there was another destination to go to */
+  #moveElsewhere(): boolean {
+    const { table, loop } = this.#thread;
+    if (!this.#thread.reschedule(this.#spec, this.#slot, this.#tried)) return false;
+    table.setState(this.#slot, TcpState.synRecv, loop.now);
+    const { hungUp } = this.#in;
+    this.#dropServer();
+    this.#in = new Stream(this.#thread);
+    this.#out = new Stream(this.#thread);
+    this.#in.hungUp = hungUp;
     this.#attempt();
+    return true;
+  }
+
+  #dropServer(): void {
+    this.#attempts.delete(this);
+    this.#thread.loop.close(this.#server);
+    this.#server = -1;
+    this.#connected = false;
+    this.#in.dispose();
+    this.#out.dispose();
   }
 
   #noDescriptors(): void {
     this.#thread.tell({ type: 'problem', message: `a connection was refused: ${c.errorText(c.errno())}` });
-    this.#thread.owners[this.#slot] = undefined;
-    this.#thread.table.remove(this.#slot);
     refuse(this.#thread.loop, this.#client);
+    this.#forget();
   }
 
   // ---- moving bytes
@@ -179,7 +204,10 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     const bytesOut = this.#out.pump();
     if (bytesIn > 0) this.#thread.countIn(this.#slot, bytesIn);
     if (bytesOut > 0) this.#thread.countOut(this.#slot, bytesOut);
-    if (bytesIn + bytesOut > 0) this.#thread.table.touch(this.#slot, this.#thread.loop.now);
+    if (bytesIn + bytesOut > 0) {
+      this.#used = true;
+      this.#thread.table.touch(this.#slot, this.#thread.loop.now);
+    }
     if (wasOpenIn && this.#in.ending !== 'open') this.#sideEnded(Direction.input, this.#in);
     if (wasOpenOut && this.#out.ending !== 'open') this.#sideEnded(Direction.output, this.#out);
     if (this.#out.broken) this.#clientGone();
@@ -216,6 +244,13 @@ export class TcpConnection implements Watcher, Resumable, Owner {
   #resetBoth(): void {
     refuse(this.#thread.loop, this.#client);
     if (this.#server >= 0) refuse(this.#thread.loop, this.#server);
+  }
+
+  /** It never came to be: not even its entry stays. */
+  #forget(): void {
+    const slot = this.#slot;
+    this.#letGo();
+    this.#thread.table.remove(slot);
   }
 
   #letGo(): void {

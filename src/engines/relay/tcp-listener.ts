@@ -14,7 +14,6 @@ import { familyOf } from '../../util/ip.ts';
 const MOST_ACCEPTS = 32;
 /** Milliseconds without accepting after the process ran out of descriptors. */
 const RELIEF_MILLISECONDS = 100;
-const nobody: readonly number[] = [];
 
 export class TcpListener implements Watcher {
   readonly #thread: ThreadContext;
@@ -74,7 +73,7 @@ export class TcpListener implements Watcher {
       this.#thread.owners[old]?.abort();
       table.remove(old);
     }
-    const slot = this.#thread.schedule(this.#spec, TcpState.synRecv, nobody);
+    const slot = this.#thread.schedule(this.#spec, TcpState.synRecv);
     if (slot === NO_SLOT) refuse(loop, client);
     else new TcpConnection(this.#thread, this.#attempts, this.#spec, client, slot);
   }

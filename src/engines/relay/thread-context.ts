@@ -22,6 +22,8 @@ export interface Owner {
   abort(): void;
 }
 
+const nobody: readonly number[] = [];
+
 export class ThreadContext {
   readonly loop: EventLoop;
   readonly pool: Pool;
@@ -63,28 +65,49 @@ export class ThreadContext {
 
   /**
    * Schedules the connection that {@link key} names and enters it in the table in the given state, in one step: the next
-   * choice, on whatever thread, already counts it. A client of a persistent service goes where it went before, unless
-   * that server was tried just now.
+   * choice, on whatever thread, already counts it.
    * @returns its slot, or NO_SLOT when there is no destination for it
    */
-  schedule(spec: ListenerSpec, state: number, tried: readonly number[]): number {
-    const persistent = tried.length === 0 ? spec.persistent : undefined;
-    const template = persistent === undefined ? NO_SLOT : this.templates.find(this.key, persistent);
+  schedule(spec: ListenerSpec, state: number): number {
     this.pool.lock();
     try {
-      const destination =
-        template === NO_SLOT
-          ? chooseDestination(this.pool, spec.service, this.key, tried)
-          : this.templates.destination(template);
+      const template =
+        spec.persistent === undefined ? NO_SLOT : this.templates.find(this.key, spec.persistent);
+      const destination = this.#choose(spec, template, nobody);
       if (destination === NONE) return NO_SLOT;
       const slot = this.table.insert(this.key, destination, this.loop.now);
       if (slot === NO_SLOT) return NO_SLOT;
       this.table.setState(slot, state, this.loop.now);
-      if (persistent !== undefined) this.#persist(slot, template, persistent, destination);
+      if (spec.persistent !== undefined) this.#persist(slot, template, spec.persistent, destination);
+      this.#countConnection(destination);
       return slot;
     } finally {
       this.pool.unlock();
     }
+  }
+
+  /**
+   * Another destination, not tried yet, for a connection that no server has seen a byte of.
+   * @returns false when there is none; the connection then is as it was
+   */
+  reschedule(spec: ListenerSpec, slot: number, tried: readonly number[]): boolean {
+    this.table.key(slot, this.key);
+    this.pool.lock();
+    try {
+      const destination = this.#choose(spec, NO_SLOT, tried);
+      if (destination === NONE) return false;
+      this.table.rebind(slot, destination);
+      this.#countConnection(destination);
+      return true;
+    } finally {
+      this.pool.unlock();
+    }
+  }
+
+  /** A client of a persistent service goes where it went before. */
+  #choose(spec: ListenerSpec, template: number, tried: readonly number[]): number {
+    if (template !== NO_SLOT) return this.templates.destination(template);
+    return chooseDestination(this.pool, spec.service, this.key, tried);
   }
 
   #persist(slot: number, known: number, service: PersistentService, destination: number): void {
@@ -95,8 +118,7 @@ export class ThreadContext {
     this.table.setTemplate(slot, template);
   }
 
-  countConnection(slot: number): void {
-    const destination = this.table.destination(slot);
+  #countConnection(destination: number): void {
     this.#tallies.connection(this.pool.serviceOf(destination));
     this.#tallies.connection(this.#services + destination);
   }

@@ -13,7 +13,6 @@ import type { Owner, ThreadContext } from './thread-context.ts';
 const IPPROTO_UDP = 17;
 /** Datagrams taken before others get their turn. */
 const MOST_DATAGRAMS = 64;
-const nobody: readonly number[] = [];
 
 export class UdpListener implements Watcher {
   readonly #thread: ThreadContext;
@@ -77,7 +76,7 @@ export class UdpListener implements Watcher {
       if (owner instanceof UdpFlow) return owner;
       table.remove(known);
     }
-    const slot = this.#thread.schedule(this.#spec, 0, nobody);
+    const slot = this.#thread.schedule(this.#spec, 0);
     if (slot === NO_SLOT) return undefined;
     const flow = UdpFlow.open(this.#thread, this, slot, peer.bytes.slice(0, this.#family === 4 ? 16 : 28));
     if (flow === undefined) table.remove(slot);
@@ -109,7 +108,6 @@ class UdpFlow implements Watcher, Owner {
     this.#client = client;
     this.#held = !thread.pool.available(thread.table.destination(slot));
     thread.owners[slot] = this;
-    thread.countConnection(slot);
     thread.loop.watch(server, this, 'level');
   }
 

@@ -241,6 +241,21 @@ t.test('connections of a deleted server hold still, and go on when it is added a
   t.ok(((await destinations(id))[0]?.active ?? 0) >= 1, 'and its connection counts are back');
 });
 
+t.test('an unused connection of a deleted server goes to another one', async (t) => {
+  const silent = await serve(() => undefined);
+  const id = await service([silent]);
+  const socket = connect(id.port, host);
+  socket.on('error', () => undefined);
+  await until(async () => (await entry(socket))?.destinationPort === silent);
+  const port = await serve(named('other'));
+  // As the monitor does when the last server fails: both in one turn.
+  relay.apply({ verb: 'delete-destination', service: id, destination: { address: host, port: silent } });
+  add(id, port);
+  const [greeting] = (await once(socket, 'data')) as [Buffer];
+  t.equal(greeting.toString(), 'other\n');
+  t.match(await entry(socket), { state: 'ESTABLISHED', destinationPort: port });
+});
+
 t.test('a persistent service sends a client where it went before', async (t) => {
   const id = await service([await serve(named('a')), await serve(named('b'))], { persistence: 60 });
   const greetings = await Promise.all(Array.from({ length: 4 }, async () => (await open(id.port)).greeting));
