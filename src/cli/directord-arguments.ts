@@ -54,7 +54,7 @@ const ownAnywhere = ['foreground', 'no-monitor', ...valued];
 
 /** @param args everything behind the program's name */
 export async function parseArguments(args: readonly string[]): Promise<CommandLine> {
-  const { Parser } = await import('yargs/helpers');
+  const { default: Parser } = await import('yargs-parser');
   const parse = (words: readonly string[], names: readonly string[], style: object): Fields => {
     const { argv, error } = Parser.detailed([...words], {
       boolean: flags.filter((name) => names.includes(name)),
