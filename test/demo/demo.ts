@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { relative } from 'node:path';
 import { Lab, until, type WebServer } from '../scenario/lab.ts';
+import { whyNoNamespaces } from '../scenario/lab/network.ts';
 import { root, which } from '../scenario/lab/paths.ts';
 import { BrokenClaim, broken, claim, command, heading, output, say } from './narrator.ts';
 import { Traffic } from './traffic.ts';
@@ -18,9 +19,9 @@ async function main(): Promise<number> {
     broken('this needs curl: apt-get install curl');
     return 1;
   }
-  const lab = await Lab.open(
-    process.getuid?.() === 0 && which('ip') !== undefined ? 'namespaces' : 'loopback',
-  );
+  const obstacle = whyNoNamespaces();
+  if (obstacle !== undefined) say(`On loopback addresses: ${obstacle}.`);
+  const lab = await Lab.open(obstacle === undefined ? 'namespaces' : 'loopback');
   try {
     await demonstrate(lab);
     return 0;

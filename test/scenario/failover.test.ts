@@ -22,7 +22,8 @@ scenario('a server that dies under load costs the connections that were open to 
   );
   const answers = await lab.curl(20);
   t.same(tally(answers), { rs1: 10, rs3: 10 }, 'two seconds after its death only the others serve');
-  const { stdout } = await load.exited;
+  const { code, stdout, stderr } = await load.exited;
+  t.equal(code, 0, `wrk ran ${stderr}`);
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout);
   const [connect = 0, read = 0, write = 0, timeout = 0] = (errors?.slice(1) ?? []).map(Number);
   t.equal(connect + timeout, 0, 'no client was refused or left waiting');

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Host, type Surroundings } from './lab/host.ts';
 import { parseListing, type ListedService } from './lab/listing.ts';
-import { Network, sweepNamespaces } from './lab/network.ts';
+import { Network, sweepNamespaces, whyNoNamespaces } from './lab/network.ts';
 import { openFiles } from './lab/open-files.ts';
 import { directoradm, directord, helper, which } from './lab/paths.ts';
 import type { Finished, Program } from './lab/program.ts';
@@ -256,8 +256,9 @@ ${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${lin
 }
 
 function whySkip(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root, for network namespaces';
-  const missing = ['ip', 'nginx', 'curl'].filter((program) => which(program) === undefined);
+  const namespaces = whyNoNamespaces();
+  if (namespaces !== undefined) return namespaces;
+  const missing = ['nginx', 'curl'].filter((program) => which(program) === undefined);
   return missing.length > 0 && `needs ${missing.join(', ')} (make deps)`;
 }
 

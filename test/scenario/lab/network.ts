@@ -7,6 +7,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { isAlive, signalIfAlive } from './processes.ts';
+import { which } from './paths.ts';
 
 export interface Site {
   readonly name: string;
@@ -95,6 +96,22 @@ export class Network {
       .map((assignment) => assignment.replace(/^(.*?)=(.*)$/, 'echo "$2" >/proc/sys/$1'))
       .join(' && ');
     ip('netns', 'exec', this.namespace(name), 'sh', '-c', script);
+  }
+}
+
+/** Why no network namespace can be made here (not root, a container that forbids it), or undefined when one can. */
+export function whyNoNamespaces(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root, for network namespaces';
+  if (which('ip') === undefined) return 'needs ip (make deps)';
+  const probe = `dl${process.pid}.0-probe`;
+  try {
+    ip('netns', 'add', probe);
+    ip('netns', 'exec', probe, 'true');
+    return undefined;
+  } catch (error) {
+    return `no network namespace can be made here: ${String((error as { stderr?: string }).stderr).trim()}`;
+  } finally {
+    if (ip('netns', 'list').includes(probe)) ip('netns', 'delete', probe);
   }
 }
 
