@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export npm_config_loglevel := error
 
 sources := $(shell find src -name '*.ts' -o -name '*.c' -o -name '*.h')
-tools := $(shell find test/demo test/scenario bench -name '*.ts')
+tools := $(shell find test/demo test/scenario test/support bench -name '*.ts')
 
 .PHONY: all build demo test check unit scenario bench deps clean
 

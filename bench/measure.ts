@@ -1,7 +1,7 @@
 /** The measurements: what one load does through one peer, and what it costs. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { until, type Lab } from '../test/scenario/lab.ts';
+import { waitFor, type Lab } from '../test/scenario/lab.ts';
 import { familyOf } from '../test/scenario/lab/processes.ts';
 import type { Peer } from './peers.ts';
 
@@ -50,7 +50,7 @@ export async function loadRound(lab: Lab, peer: Peer, seconds: number): Promise<
 export async function idleRound(lab: Lab, peer: Peer, count: number): Promise<Sample> {
   const idleMemory = residentMegabytes(peer);
   const clients = lab.helper(lab.client, 'idle-clients', lab.vip, peer.web, count);
-  const report = await until('idle connections', 60, () => clients.lines()[0]);
+  const report = await waitFor('idle connections', 60, () => clients.lines()[0]);
   if (!report.includes(`"open":${count},`))
     throw new Error(`${peer.name}: ${report} of ${count} connections`);
   await pause(1000);

@@ -1,7 +1,7 @@
 /** The programs compared: each in front of the same real servers, on ports of its own at the same address. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until, type Lab, type Program } from '../test/scenario/lab.ts';
+import { waitFor, type Lab, type Program } from '../test/scenario/lab.ts';
 import { which } from '../test/scenario/lab/paths.ts';
 
 export interface Peer {
@@ -25,7 +25,7 @@ export async function startPeers(lab: Lab): Promise<readonly Peer[]> {
   if (nginx !== undefined && existsSync(streamModule)) peers.push(await startNginx(lab, nginx));
   for (const { name, web, program } of peers) {
     const url = `http://${lab.vip}:${web}/`;
-    await until(
+    await waitFor(
       `${name} to forward`,
       10,
       async () => (await lab.curl(1, url))[0]?.startsWith('rs'),

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rules, violations } from './architecture.ts';
 
@@ -12,6 +12,22 @@ t.test('the sources keep the rules of who may import whom', (t) => {
   const sources = new Map(files.map((file) => [file, readFileSync(join(folder, file), 'utf8')]));
   t.ok(sources.size > 20, `${sources.size} files`);
   t.same(violations(sources), []);
+  t.end();
+});
+
+t.test('the map of the source tells the same', (t) => {
+  const map = readFileSync(join(folder, 'README.md'), 'utf8');
+  const rows = [...map.matchAll(/^\| `(\w+)\/` \|[^|]*\| ([^|]+) \|$/gm)];
+  const folders = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  t.same(rows.map(([, name]) => name).sort(), folders.map(({ name }) => name).sort());
+  for (const [, name = '', imports] of rows) {
+    const { uses = [], knows = [] } = rules[name] ?? {};
+    // Both of these stand for more than the table has room for.
+    if (name === 'daemon' || name === 'engines') continue;
+    const told = [...uses, ...knows.map((layer) => `${layer} (types)`)].sort().join(', ');
+    t.equal(imports?.replaceAll('engine contract', 'contract'), told || 'nothing', name);
+  }
+  for (const [, link = ''] of map.matchAll(/]\(([^)]+)\)/g)) t.ok(existsSync(join(folder, link)), link);
   t.end();
 });
 

@@ -21,18 +21,18 @@ export const rules: Readonly<Record<string, Rule>> = {
   util: { uses: [], pure: true },
   wire: { uses: ['util'], pure: true },
   scheduling: { uses: ['util'], pure: true },
-  connections: { uses: ['util', 'scheduling'], knows: ['director'], pure: true },
+  connections: { uses: ['util', 'scheduling'], pure: true },
   director: { uses: ['util'], knows: ['contract', 'scheduling'], pure: true },
   contract: { uses: ['util'], knows: ['director'], pure: true },
   config: { uses: ['util', 'director'] },
-  monitor: { uses: ['util', 'director', 'config', 'wire', 'platform'], knows: ['observe'] },
+  monitor: { uses: ['util', 'director'], knows: ['config'] },
   relay: { uses: ['util', 'director', 'contract', 'scheduling', 'connections', 'platform'] },
   packet: { uses: ['util', 'director', 'contract', 'scheduling', 'connections', 'wire', 'platform'] },
   ebpf: { uses: ['util', 'director', 'contract', 'scheduling', 'connections', 'wire', 'platform'] },
   observe: { uses: ['util', 'director', 'contract'] },
   control: { uses: ['util', 'director'], knows: ['contract', 'observe'] },
-  platform: { uses: ['util'], knows: ['director', 'contract', 'config', 'monitor', 'observe'] },
-  cli: { uses: ['util', 'director', 'contract', 'control', 'observe', 'platform', 'config'] },
+  platform: { uses: ['util'] },
+  cli: { uses: ['util', 'director', 'control', 'observe', 'platform'], knows: ['contract', 'config'] },
   daemon: {
     uses: ['util', 'director', 'contract', 'config', 'monitor', 'relay', 'packet', 'ebpf'].concat([
       'observe',
@@ -44,7 +44,7 @@ export const rules: Readonly<Record<string, Rule>> = {
       'cli',
     ]),
   },
-  bin: { uses: ['daemon', 'cli', 'platform', 'util'] },
+  bin: { uses: ['daemon', 'cli', 'platform'] },
 };
 
 /** Modules with native code or processes behind them: only src/platform imports them. */

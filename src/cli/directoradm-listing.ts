@@ -36,7 +36,7 @@ export function formatListing(services: readonly ServiceListing[], options: List
 }
 
 /** `TCP  10.0.0.1:80`, `FWM  7 IPv6`; marks print signed, as ipvsadm's do. */
-export function formatService(id: ServiceId, naming: Naming): string {
+function formatService(id: ServiceId, naming: Naming): string {
   if (id.kind === 'fwmark') return `FWM  ${id.mark | 0}${id.family === 'inet6' ? ' IPv6' : ''}`;
   return `${id.protocol.toUpperCase().padEnd(4)} ${naming.endpoint(id.address, id.port, id.protocol)}`;
 }
@@ -137,7 +137,8 @@ function destinationColumns(destination: DestinationListing, options: ListingOpt
   }
 }
 
-const forwardNames: Readonly<Record<Forwarding, string>> = {
+/** Forwarding methods as listings show them. */
+export const forwardNames: Readonly<Record<Forwarding, string>> = {
   masq: 'Masq',
   gate: 'Route',
   ipip: 'Tunnel',

@@ -2,7 +2,7 @@
  * The argument grammar of `directord`, which is ldirectord's: options, then CONFIG and ACTION, then words that are
  * ignored. Our own long options are understood behind ACTION too, so that none of them is ever dropped in silence.
  */
-export const actions = [
+const actions = [
   'start',
   'stop',
   'restart',
@@ -34,8 +34,8 @@ export interface Options {
 export type CommandLine =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
-  /** Not understood. `problems` are lines for stderr. */
-  | { readonly kind: 'usage'; readonly problems: readonly string[] }
+  /** Not understood. `problems` are lines for stderr; `hint` is one that ldirectord does not print. */
+  | { readonly kind: 'usage'; readonly problems: readonly string[]; readonly hint?: string }
   | {
       readonly kind: 'action';
       readonly action: Action;
@@ -126,11 +126,18 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
   if (engine !== '' && !isEngineChoice(engine)) {
     problems.push(`Unknown engine: ${engine} (one of ${engineChoices.join(', ')})`);
   }
+  const [config, action] = words.length < 2 ? [undefined, words[0]] : words;
+  const monitor = !has('no-monitor');
+  if (!monitor && action === 'check') problems.push('With --no-monitor there is no configuration to check');
+  if (!monitor && config !== undefined)
+    problems.push(`With --no-monitor no configuration is read: ${config}`);
   if (problems.length > 0 || !isEngineChoice(engine)) return { kind: 'usage', problems };
   if (has('h', '?', 'help')) return { kind: 'help' };
   if (has('v', 'version')) return { kind: 'version' };
-  const [config, action] = words.length < 2 ? [undefined, words[0]] : words;
-  if (!isAction(action)) return { kind: 'usage', problems };
+  if (!isAction(action)) {
+    const hint = action === undefined ? 'No action' : `Unknown action: ${action}`;
+    return { kind: 'usage', problems, hint: `${hint} (one of ${actions.join(', ')})` };
+  }
   return {
     kind: 'action',
     action,
@@ -140,7 +147,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
       foreground: has('f', 'foreground'),
       engine,
       control: textOf(options.get('control')),
-      monitor: !has('no-monitor'),
+      monitor,
     },
     words: words.slice(0, 2),
     ignored: words.slice(2).filter((word) => word.startsWith('-')),

@@ -3,15 +3,9 @@
  * up, with the fallback and how its servers are checked.
  */
 import type { CheckSettings, Configuration, Real, Virtual } from '../config/model.ts';
-import type { Forwarding } from '../director/table.ts';
 import { formatEndpoint } from '../util/ip.ts';
-
-const forwardingNames: Readonly<Record<Forwarding, string>> = {
-  masq: 'Masq',
-  gate: 'Route',
-  ipip: 'Tunnel',
-  local: 'Local',
-};
+import { forwardNames } from './directoradm-listing.ts';
+import { formatSchedulerFlags } from './directoradm-scheduler-flags.ts';
 
 export function checkText({ file, virtuals }: Configuration): string {
   const reals = virtuals.reduce((sum, virtual) => sum + virtual.reals.length, 0);
@@ -23,7 +17,7 @@ function block(virtual: Virtual): string[] {
   const lines = [serviceLine(virtual), ...virtual.reals.map(realLine)];
   if (virtual.fallback !== undefined) {
     const { address, port, forwarding } = virtual.fallback;
-    lines.push(`  fallback  ${formatEndpoint(address, port)} ${forwardingNames[forwarding]}`);
+    lines.push(`  fallback  ${formatEndpoint(address, port)} ${forwardNames[forwarding]}`);
   }
   if (virtual.fallbackcommand !== undefined) lines.push(`  fallback  command ${virtual.fallbackcommand}`);
   lines.push(...checkLines(virtual));
@@ -35,8 +29,9 @@ function serviceLine({ service, label, settings }: Virtual): string {
   const protocol = service.kind === 'fwmark' ? 'FWM' : service.protocol.toUpperCase();
   const words = [protocol.padEnd(4), label];
   if (service.kind === 'fwmark' && service.family === 'inet6') words.push('IPv6');
-  words.push(settings.scheduler);
-  if (settings.schedulerFlags !== 0) words.push(`(flags ${settings.schedulerFlags})`);
+  const { scheduler, schedulerFlags } = settings;
+  words.push(scheduler);
+  if (schedulerFlags !== 0) words.push(`(${formatSchedulerFlags(schedulerFlags, scheduler)})`);
   if (settings.persistence > 0) words.push(`persistent ${settings.persistence} s`);
   if (settings.onePacket) words.push('ops');
   if (settings.proxyProtocol !== 'none') words.push(`proxyprotocol ${settings.proxyProtocol}`);
@@ -50,7 +45,7 @@ function realLine(real: Real): string {
     upperThreshold > 0 || lowerThreshold > 0
       ? `  at most ${upperThreshold}, again below ${lowerThreshold}`
       : '';
-  return `  -> ${endpoint} ${forwardingNames[forwarding].padEnd(7)} ${String(weight).padEnd(6)}${limits}`.trimEnd();
+  return `  -> ${endpoint} ${forwardNames[forwarding].padEnd(7)} ${String(weight).padEnd(6)}${limits}`.trimEnd();
 }
 
 /** One line for each way of checking; it names its servers when there is more than one way. */

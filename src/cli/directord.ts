@@ -14,7 +14,7 @@ export interface Streams {
 
 /** An action as asked for. `program` is the name to use in messages, `path` where the program was started from. */
 export type Invocation = Extract<CommandLine, { kind: 'action' }> & {
-  readonly program: string;
+  readonly program: 'ldirectord' | 'directord';
   readonly path: string;
 };
 
@@ -35,6 +35,7 @@ export async function directord(argv: readonly string[], surroundings: Surroundi
   switch (commandLine.kind) {
     case 'usage':
       for (const problem of commandLine.problems) streams.err(`${problem}\n`);
+      if (program === 'directord' && commandLine.hint !== undefined) streams.err(`${commandLine.hint}\n`);
       streams.out(usageText(program));
       return 255;
     case 'version':
@@ -52,6 +53,6 @@ export async function directord(argv: readonly string[], surroundings: Surroundi
 }
 
 /** `ldirectord` when invoked under that name, else `directord`. */
-export function programName(path: string): string {
+export function programName(path: string): 'ldirectord' | 'directord' {
   return basename(path).replace(/\.[jt]s$/, '') === 'ldirectord' ? 'ldirectord' : 'directord';
 }

@@ -1,4 +1,3 @@
 /** IP protocol numbers that connections can have. */
 export const TCP = 6;
 export const UDP = 17;
-export const SCTP = 132;

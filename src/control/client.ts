@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { RefusalCode, Verb } from '../director/verbs.ts';
-import { DirectorError } from '../director/verbs.ts';
+import { DirectorError, refusalCodes } from '../director/verbs.ts';
 import type { ConnectionEntry } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import { linesOf } from './lines.ts';
@@ -165,23 +165,12 @@ function greeted(line: string): string {
   return hello.directord;
 }
 
-const refusals: ReadonlySet<ErrorCode> = new Set<RefusalCode>([
-  'EEXIST',
-  'ENOENT',
-  'ESRCH',
-  'EINVAL',
-  'ERANGE',
-  'ENODEV',
-  'EAFNOSUPPORT',
-  'EOPNOTSUPP',
-]);
-
 function errorOf({ code, message }: ControlFault): Error {
   return isRefusal(code) ? new DirectorError(code, message) : new ControlUnavailable('broken', message);
 }
 
 function isRefusal(code: ErrorCode): code is RefusalCode {
-  return refusals.has(code);
+  return refusalCodes.some((refusal) => refusal === code);
 }
 
 function unavailable(error: unknown): ControlUnavailable {

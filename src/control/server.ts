@@ -43,7 +43,7 @@ export class ControlServer {
   async start(): Promise<void> {
     if (Buffer.byteLength(this.socket) > maxSocketPath) {
       throw new ControlSocketError(
-        `control socket ${this.socket}: the path of a socket has at most ${maxSocketPath} bytes`,
+        `control socket ${this.socket}: the path of a socket has at most ${maxSocketPath} bytes; name a shorter one with --control`,
       );
     }
     await prepareDirectory(dirname(this.socket));
@@ -101,7 +101,9 @@ export class ControlServer {
 
   async #removeStale(): Promise<void> {
     if (!(await lstat(this.socket)).isSocket()) {
-      throw new ControlSocketError(`control socket ${this.socket}: there is a file that is not a socket`);
+      throw new ControlSocketError(
+        `control socket ${this.socket}: there is a file that is not a socket; remove it, or name another with --control`,
+      );
     }
     if (await answers(this.socket)) {
       throw new ControlSocketError(

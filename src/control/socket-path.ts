@@ -13,7 +13,7 @@ export interface Owner {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export function thisProcess(): Owner {
+function thisProcess(): Owner {
   return { uid: process.getuid?.() ?? 0, env: process.env };
 }
 

@@ -1,6 +1,6 @@
 /**
  * What `directord` does for each action, once the configuration is read and found good. Answers, streams and exit codes
- * are ldirectord's.
+ * are ldirectord's; only where that says nothing of a failure, directord under its own name does.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Action } from '../cli/directord-arguments.ts';
@@ -88,7 +88,9 @@ async function isGone(pidFile: PidFile, pid: number): Promise<boolean> {
 function reload(context: ActionContext): number {
   const found = context.pidFile.read();
   if (found.state === 'running') return signal(context, found.pid, 'SIGHUP') ? 0 : 1;
-  context.log.info(`ldirectord is stopped for ${context.subject}`);
+  const { invocation, log, streams, subject } = context;
+  log.info(`ldirectord is stopped for ${subject}`);
+  if (invocation.program === 'directord') streams.err(`directord is stopped for ${subject}\n`);
   return 1;
 }
 

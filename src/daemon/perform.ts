@@ -3,6 +3,7 @@
  * that cannot be used ends it before anything that runs is touched.
  */
 import { resolve } from 'node:path';
+import type { Action } from '../cli/directord-arguments.ts';
 import { checkText } from '../cli/directord-check.ts';
 import { ldirectordVersion } from '../cli/directord-help.ts';
 import type { Invocation, Streams } from '../cli/directord.ts';
@@ -48,7 +49,7 @@ export async function perform(invocation: Invocation, host: Host): Promise<numbe
 }
 
 async function performWhatMayThrow(invocation: Invocation, host: Host): Promise<number> {
-  const { options, config, action } = invocation;
+  const { options, config, action, program } = invocation;
   const { streams, user } = host;
   const target: LogTarget = {
     global: undefined,
@@ -57,12 +58,16 @@ async function performWhatMayThrow(invocation: Invocation, host: Host): Promise<
     user,
     streams,
   };
-  if (!options.monitor) return action === 'check' ? 0 : command(invocation, host, target, undefined);
+  // The grammar has no `check` without a configuration.
+  if (!options.monitor && action !== 'check') return command(invocation, action, host, target, undefined);
 
   const loaded = await load(config ?? defaultConfig);
   if (loaded === undefined) {
     const reason = `Config file ${config ?? defaultConfig} not found`;
     streams.err(`${reason}\n`);
+    if (program === 'directord') {
+      streams.err('(looked for a plain file in /etc/ha.d, in /etc/ha.d/conf, and as it is given)\n');
+    }
     return refuse(invocation, host, target, 1, reason);
   }
   if (!loaded.ok) {
@@ -74,7 +79,7 @@ async function performWhatMayThrow(invocation: Invocation, host: Host): Promise<
   // The one in the background would only say again what was said before it was started.
   if (!host.detached)
     for (const warning of warnings) streams.err(`${formatAsLdirectord(warning, process.pid)}\n`);
-  return command(invocation, host, { ...target, global: configuration.global }, configuration);
+  return command(invocation, action, host, { ...target, global: configuration.global }, configuration);
 }
 
 /** Without a configuration there is only the default log to say it in. @returns the exit code */
@@ -108,12 +113,12 @@ async function check(
 
 async function command(
   invocation: Invocation,
+  action: Exclude<Action, 'check'>,
   host: Host,
   target: LogTarget,
   configuration: Configuration | undefined,
 ): Promise<number> {
-  const { action, options, path, words } = invocation;
-  if (action === 'check') return 0;
+  const { options, path, words } = invocation;
   const { streams, user, detached } = host;
   const log = await openLog(target);
   if (!detached) log.info(`Invoking ldirectord invoked as: ${[path, ...words].join(' ')} `);

@@ -23,7 +23,11 @@ export function daemonName(config: string | undefined, monitor: boolean): string
 export function runDirectory({ uid, env }: User): string {
   const override = env['DIRECTORD_RUN_DIR'];
   if (override !== undefined && override !== '') {
-    mkdirSync(override, { recursive: true });
+    try {
+      mkdirSync(override, { recursive: true });
+    } catch (cause) {
+      throw new Error(`DIRECTORD_RUN_DIR cannot be used: ${(cause as Error).message}`, { cause });
+    }
     return override;
   }
   if (uid === 0) return systemRunDirectory;
@@ -32,7 +36,9 @@ export function runDirectory({ uid, env }: User): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // In /tmp anyone could have made it first, and would then own our pid file.
   const stat = lstatSync(directory);
-  if (!stat.isDirectory() || stat.uid !== uid) throw new Error(`${directory} belongs to somebody else`);
+  if (!stat.isDirectory() || stat.uid !== uid) {
+    throw new Error(`${directory} belongs to somebody else; name another with DIRECTORD_RUN_DIR`);
+  }
   return directory;
 }
 

@@ -15,5 +15,15 @@ export function warningsAbout(
     file,
     message,
   }));
-  return [...notActedOn(configuration), ...unsupported, ...refusals(configuration, engine)];
+  return [
+    ...empty(configuration),
+    ...notActedOn(configuration),
+    ...unsupported,
+    ...refusals(configuration, engine),
+  ];
+}
+
+function empty({ file, virtuals }: Configuration): readonly Diagnostic[] {
+  if (virtuals.length > 0) return [];
+  return [{ severity: 'warning', file, message: 'no virtual= section: there is nothing to forward' }];
 }

@@ -39,9 +39,19 @@ export type Verb =
   | { readonly verb: 'start-daemon'; readonly daemon: SyncDaemon }
   | { readonly verb: 'stop-daemon'; readonly role: SyncRole };
 
+export const refusalCodes = [
+  'EEXIST',
+  'ENOENT',
+  'ESRCH',
+  'EINVAL',
+  'ERANGE',
+  'ENODEV',
+  'EAFNOSUPPORT',
+  'EOPNOTSUPP',
+] as const;
+
 /** Why a verb was refused: the error number that the kernel would give ipvsadm. */
-export type RefusalCode =
-  'EEXIST' | 'ENOENT' | 'ESRCH' | 'EINVAL' | 'ERANGE' | 'ENODEV' | 'EAFNOSUPPORT' | 'EOPNOTSUPP';
+export type RefusalCode = (typeof refusalCodes)[number];
 
 /** The director refused a verb; the table is as it was. `message` says so in words for a log. */
 export class DirectorError extends Error {

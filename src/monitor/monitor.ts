@@ -60,7 +60,11 @@ export class Monitor {
       clock,
       check,
       deliver: (checkId, result) => {
-        for (const [virtual, real] of this.#concerned.get(checkId) ?? []) virtual.apply(real, result);
+        const concerned = this.#concerned.get(checkId) ?? [];
+        // Virtuals that share a check share its failures: as in ldirectord, only the first says that they are over.
+        const [failed] = result.up ? concerned.filter(([, real]) => real.health.failures > 0) : [];
+        failed?.[0].announceReset(failed[1]);
+        for (const [virtual, real] of concerned) virtual.apply(real, result);
       },
     });
   }

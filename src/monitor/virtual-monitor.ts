@@ -75,19 +75,24 @@ export class VirtualMonitor {
     for (const { server, health } of this.reals) if (health.state !== 'up') this.#putIdle(server, health);
   }
 
+  /** Says that consecutive failures have ended; comes before the result that ends them is applied. */
+  announceReset(watched: WatchedReal): void {
+    this.#logSoft('Resetting soft failure count', watched, '');
+  }
+
   apply(watched: WatchedReal, result: CheckResult): void {
     const { failurecount } = this.virtual;
     const before = watched.health;
     const { health, judgement } = judge(before, result, failurecount);
     watched.lastResult = result;
-    if (result.up && before.failures > 0) this.#logSoft('Resetting soft failure count', watched, '');
     // A server the director refuses stays out, and is tried again at its next success.
     const refused = judgement === 'comes up' && !this.#table.put(watched.server);
     watched.health = refused ? { state: before.state, failures: 0 } : health;
     if (judgement === 'soft failure') {
       this.#logSoft('Soft failure real server', watched, ` failure ${health.failures}/${failurecount}`);
     }
-    if (judgement === 'goes down') this.#takeOut(watched.server);
+    // In maintenance it stays out, whoever put it back in.
+    if (judgement === 'goes down' || result.immediate === true) this.#takeOut(watched.server);
     if (judgement !== 'unchanged' && judgement !== 'soft failure') this.#switchFallback();
   }
 

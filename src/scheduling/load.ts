@@ -1,11 +1,37 @@
 /**
  * How loaded a destination is, and which of two is the less loaded for its weight. Hot path: allocates nothing.
  */
+import { NONE } from './pool.ts';
 import type { Pool } from './pool.ts';
 
 /** May take new connections at all: neither quiescent nor overloaded. */
 export function eligible(pool: Pool, destination: number): boolean {
   return pool.weight(destination) > 0 && pool.usable(destination);
+}
+
+/** A number that a scheduler weighs a destination by. */
+export type Measure = (pool: Pool, destination: number) => number;
+
+/** The eligible destination with the smallest cost for its share, first of the list on ties; NONE without any. */
+export function lightest(pool: Pool, service: number, costOf: Measure, shareOf: Measure): number {
+  let found = NONE;
+  let least = 0;
+  let leastShare = 1;
+  for (let d = pool.head(service); d !== NONE; d = pool.next(d)) {
+    if (!eligible(pool, d)) continue;
+    const cost = costOf(pool, d);
+    const share = shareOf(pool, d);
+    if (found !== NONE && !lighter(cost, share, least, leastShare)) continue;
+    found = d;
+    least = cost;
+    leastShare = share;
+  }
+  return found;
+}
+
+/** The share of a scheduler that weighs by weight. */
+export function weightOf(pool: Pool, destination: number): number {
+  return pool.weight(destination);
 }
 
 /** IPVS's cost of a destination's connections: an active one is worth 256 inactive ones. */

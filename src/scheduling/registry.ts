@@ -13,7 +13,7 @@ import { wlc } from './wlc.ts';
 import { wrr } from './wrr.ts';
 
 /** Threads of one version share indexes, so the order is free, but a new one goes to the end out of courtesy. */
-export const schedulers: readonly Scheduler[] = [rr, wrr, lc, wlc, sed, nq, fo, ovf, sh, dh, none];
+const schedulers: readonly Scheduler[] = [rr, wrr, lc, wlc, sed, nq, fo, ovf, sh, dh, none];
 
 /** Index of a scheduler for {@link Pool.addService}, or undefined for a name that we do not have. */
 export function schedulerIndex(name: string): number | undefined {

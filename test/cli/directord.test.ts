@@ -65,13 +65,17 @@ void t.test('the argument grammar of ldirectord', async (t) => {
 });
 
 void t.test('what is not understood gets the usage on stdout and exit code 255', async (t) => {
+  const every = 'start, stop, restart, try-restart, reload, force-reload, status, check';
+  const noAction = (word: string) => `Unknown action: ${word} (one of ${every})\n`;
   const refused: [string[], string][] = [
-    [[], ''],
-    [['bogus'], ''],
-    [['start', 'extra'], ''],
-    [['start', '-d'], ''],
-    [['star'], ''],
-    [['START'], ''],
+    [[], `No action (one of ${every})\n`],
+    [['bogus'], noAction('bogus')],
+    [['start', 'extra'], noAction('extra')],
+    [['start', '-d'], noAction('-d')],
+    [['START'], noAction('START')],
+    [['my.cf'], noAction('my.cf')],
+    [['--no-monitor', 'check'], 'With --no-monitor there is no configuration to check\n'],
+    [['my.cf', 'start', '--no-monitor'], 'With --no-monitor no configuration is read: my.cf\n'],
     [['-x', 'x.cf', 'start'], 'Unknown option: x\n'],
     [['-dx', 'start'], 'Unknown option: x\n'],
     [['-6', 'start'], 'Unknown option: 6\n'],
@@ -125,6 +129,6 @@ void t.test('the name it was called by', async (t) => {
   t.equal(programName('/usr/sbin/ldirectord'), 'ldirectord');
   t.equal(programName('/opt/dist/bin/ldirectord.js'), 'ldirectord');
   t.equal(programName('/opt/dist/bin/directord.js'), 'directord');
-  t.match((await run(['bogus'], '/usr/sbin/ldirectord')).out, /^Usage:\n {4}ldirectord /);
+  t.match(await run(['bogus'], '/usr/sbin/ldirectord'), { out: /^Usage:\n {4}ldirectord /, err: /^$/ });
   t.equal((await run(['x.cf', 'start'], '/usr/sbin/ldirectord')).asked?.program, 'ldirectord');
 });

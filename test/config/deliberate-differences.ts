@@ -9,7 +9,7 @@ export interface Difference {
   readonly reason: string;
 }
 
-export const deliberateDifferences: readonly Difference[] = [
+const deliberateDifferences: readonly Difference[] = [
   {
     effect: 'refused',
     text: /^virtual6?\s*=\s*\d+[.:/]/m,

@@ -17,23 +17,15 @@ import { serve } from '../../src/control/session.ts';
 import { clientSocketPath, controlSocketPath } from '../../src/control/socket-path.ts';
 import { Director } from '../../src/director/director.ts';
 import type { ServiceId, ServiceSettings } from '../../src/director/table.ts';
-import { ipipTunnel } from '../../src/director/table.ts';
 import type { Verb } from '../../src/director/verbs.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import type { Clock } from '../../src/util/clock.ts';
 import { systemClock } from '../../src/util/clock.ts';
+import { masq, roundRobin } from '../support/table.ts';
 
 const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '10.0.0.1', port: 80 };
-const settings: ServiceSettings = {
-  scheduler: 'rr',
-  schedulerFlags: 0,
-  persistence: 0,
-  netmask: 0xffffffff,
-  persistenceEngine: '',
-  onePacket: false,
-  proxyProtocol: 'v2',
-};
+const settings: ServiceSettings = { ...roundRobin, proxyProtocol: 'v2' };
 const addWeb: Verb = { verb: 'add-service', service: web, settings };
 
 function backendOf(director: Director, by = 'control'): ControlBackend {
@@ -81,6 +73,12 @@ function directory(t: Test): string {
   return created;
 }
 
+/** Not started yet, and of nobody's interest. */
+function serverOn(socket: string): ControlServer {
+  const backend = backendOf(new Director({ applied: () => undefined }));
+  return new ControlServer({ socket, backend, clock: systemClock, version: '1', problem: () => undefined });
+}
+
 async function start(t: Test, options: { maxClients?: number } = {}): Promise<Running> {
   const director = new Director({ applied: () => undefined });
   const socket = join(directory(t), 'run', 'control.sock');
@@ -125,7 +123,7 @@ t.test('a client can do and ask everything', async (t) => {
     verb: 'add-destination',
     service: web,
     destination: { address: '192.168.1.1', port: 80 },
-    settings: { forwarding: 'masq', weight: 1, upperThreshold: 0, lowerThreshold: 0, tunnel: ipipTunnel },
+    settings: masq,
   });
   const [service] = await client.list(web);
   t.same(service?.destinations[0]?.id, { address: '192.168.1.1', port: 80 });
@@ -155,13 +153,7 @@ t.test('a socket that a dead directord left is replaced', async (t) => {
     `require('node:net').createServer().listen(${JSON.stringify(stale)}, () => process.kill(process.pid, 'SIGKILL'))`,
   ]);
   t.ok(existsSync(stale));
-  const replacing = new ControlServer({
-    socket: stale,
-    backend: backendOf(new Director({ applied: () => undefined })),
-    clock: systemClock,
-    version: '1',
-    problem: () => undefined,
-  });
+  const replacing = serverOn(stale);
   await replacing.start();
   (await ControlClient.connect(stale)).close();
   await replacing.stop();
@@ -169,13 +161,7 @@ t.test('a socket that a dead directord left is replaced', async (t) => {
 
 t.test('a socket on which somebody answers is left alone', async (t) => {
   const { socket } = await start(t);
-  const second = new ControlServer({
-    socket,
-    backend: backendOf(new Director({ applied: () => undefined })),
-    clock: systemClock,
-    version: '1',
-    problem: () => undefined,
-  });
+  const second = serverOn(socket);
   await t.rejects(second.start(), {
     name: 'ControlSocketError',
     message: new RegExp(`${socket}: another directord answers there`),
@@ -187,13 +173,7 @@ t.test('a socket on which somebody answers is left alone', async (t) => {
 t.test('a file that is no socket is left alone', async (t) => {
   const socket = join(directory(t), 'control.sock');
   writeFileSync(socket, 'precious');
-  const server = new ControlServer({
-    socket,
-    backend: backendOf(new Director({ applied: () => undefined })),
-    clock: systemClock,
-    version: '1',
-    problem: () => undefined,
-  });
+  const server = serverOn(socket);
   await t.rejects(server.start(), { name: 'ControlSocketError', message: /not a socket/ });
 });
 

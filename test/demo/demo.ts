@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { relative } from 'node:path';
-import { Lab, until, type WebServer } from '../scenario/lab.ts';
+import { Lab, waitFor, type WebServer } from '../scenario/lab.ts';
 import { whyNoNamespaces } from '../scenario/lab/network.ts';
 import { root, which } from '../scenario/lab/paths.ts';
 import { BrokenClaim, broken, claim, command, heading, output, say } from './narrator.ts';
@@ -120,7 +120,7 @@ async function loseAll(lab: Lab, traffic: Traffic): Promise<void> {
 async function stop(lab: Lab, config: string): Promise<void> {
   heading('Stop');
   await directord(lab, config, 'stop');
-  await until('directord to end', 10, async () => (await lab.directord(config, 'status')).code === 3);
+  await waitFor('directord to end', 10, async () => (await lab.directord(config, 'status')).code === 3);
   const [answer = ''] = await lab.curl(1);
   claim(answer.startsWith('curl:'), 'the virtual service is gone', `It still answers: ${answer}`);
 }

@@ -1,5 +1,5 @@
 /** A client that asks all the time, and what became of its requests. */
-import { until, type Lab, type Program } from '../scenario/lab.ts';
+import { waitFor, type Lab, type Program } from '../scenario/lab.ts';
 import { claim } from './narrator.ts';
 
 export class Traffic {
@@ -9,7 +9,7 @@ export class Traffic {
 
   static async start(lab: Lab): Promise<Traffic> {
     const traffic = new Traffic(lab);
-    await until('the client to be served', 10, () => traffic.count() > 0);
+    await waitFor('the client to be served', 10, () => traffic.count() > 0);
     return traffic;
   }
 
@@ -30,7 +30,7 @@ export class Traffic {
   async claimOnly(names: readonly string[]): Promise<void> {
     // those that were under way when the pool changed are not among the thirty
     const from = this.count() + 5;
-    await until('thirty requests', 10, () => this.count() >= from + 30);
+    await waitFor('thirty requests', 10, () => this.count() >= from + 30);
     const answers = this.#client.lines().slice(from, from + 30);
     const seen = [...new Set(answers)].sort();
     claim(

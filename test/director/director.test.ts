@@ -8,26 +8,12 @@ import type {
 } from '../../src/director/table.ts';
 import { ipipTunnel } from '../../src/director/table.ts';
 import type { RefusalCode, Verb } from '../../src/director/verbs.ts';
+import { masq, roundRobin } from '../support/table.ts';
 
 const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '10.0.0.1', port: 80 };
 const web6: ServiceId = { kind: 'address', protocol: 'tcp', address: '2001:db8::1', port: 80 };
-const settings: ServiceSettings = {
-  scheduler: 'wlc',
-  schedulerFlags: 0,
-  persistence: 0,
-  netmask: 0xffffffff,
-  persistenceEngine: '',
-  onePacket: false,
-  proxyProtocol: 'none',
-};
+const settings: ServiceSettings = { ...roundRobin, scheduler: 'wlc' };
 const settings6: ServiceSettings = { ...settings, netmask: 128 };
-const masq: DestinationSettings = {
-  forwarding: 'masq',
-  weight: 1,
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  tunnel: ipipTunnel,
-};
 const server = (n: number): DestinationId => ({ address: `192.168.1.${n}`, port: 80 });
 
 function make(): { director: Director; applied: Verb[]; by: string[] } {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { withMaintenance } from '../../src/monitor/maintenance.ts';
 import { settle } from './fake-clock.ts';
-import { checkSettings } from './stage.ts';
+import { checkSettings } from '../support/configuration.ts';
 
 const up = { up: true, detail: 'ok', milliseconds: 1 };
 const signal = new AbortController().signal;

@@ -1,7 +1,8 @@
 import t from 'tap';
 import type { CheckSettings } from '../../src/config/model.ts';
-import { ipipTunnel } from '../../src/director/table.ts';
-import { configuration, fallback, real, stage, tcp80, virtual } from './stage.ts';
+import { configuration, fallback, real, virtual } from '../support/configuration.ts';
+import { masq, tcp80 } from '../support/table.ts';
+import { stage } from './stage.ts';
 
 const rs1 = '10.2.0.11';
 const rs2 = '10.2.0.12';
@@ -172,13 +173,7 @@ void t.test('start takes over what the table holds and leaves foreign services a
   const { monitor, director, clock, alive, news, table } = stage();
   const foreign = { ...tcp80, address: '10.1.0.200' };
   const wanted = virtual(both, { fallback, failurecount: 2 });
-  const settings = {
-    forwarding: 'gate',
-    weight: 3,
-    upperThreshold: 0,
-    lowerThreshold: 0,
-    tunnel: ipipTunnel,
-  } as const;
+  const settings = { ...masq, forwarding: 'gate', weight: 3 } as const;
   for (const service of [tcp80, foreign]) {
     director.apply({ verb: 'add-service', service, settings: wanted.settings }, 'test');
     for (const address of [rs1, '10.2.0.99', '127.0.0.1']) {
@@ -209,13 +204,7 @@ void t.test('start takes over what the table holds and leaves foreign services a
 void t.test('a server found at weight 0 is taken out by its first failure, not before', async (t) => {
   const { monitor, director, clock, news, table } = stage();
   const wanted = virtual([real(`${rs1}:80`)], { failurecount: 3 });
-  const settings = {
-    forwarding: 'gate',
-    weight: 0,
-    upperThreshold: 0,
-    lowerThreshold: 0,
-    tunnel: ipipTunnel,
-  } as const;
+  const settings = { ...masq, forwarding: 'gate', weight: 0 } as const;
   director.apply({ verb: 'add-service', service: tcp80, settings: wanted.settings }, 'test');
   director.apply(
     { verb: 'add-destination', service: tcp80, destination: { address: rs1, port: 80 }, settings },
@@ -389,9 +378,9 @@ void t.test('a refusal by the director is logged with its context and tried agai
   t.same(table(), ['10.2.0.11:80 gate 1']);
 });
 
-void t.test('a server in maintenance goes down whatever the failure count', async (t) => {
+void t.test('a server in maintenance goes down whatever the failure count, and stays down', async (t) => {
   let maintenance = false;
-  const { monitor, clock, news } = stage(() =>
+  const { monitor, director, clock, news, table } = stage(() =>
     Promise.resolve({ up: !maintenance, detail: '', milliseconds: 0, immediate: maintenance }),
   );
   monitor.start(configuration([virtual([real(`${rs1}:80`)], { failurecount: 5 })]));
@@ -399,7 +388,18 @@ void t.test('a server in maintenance goes down whatever the failure count', asyn
   news();
   maintenance = true;
   await clock.advance(10_000);
-  t.same(news().log, ['Deleted real server: 10.2.0.11:80 (10.1.0.100:80)']);
+  const out = ['Deleted real server: 10.2.0.11:80 (10.1.0.100:80)'];
+  t.same(news().log, out);
+  await clock.advance(10_000);
+  t.same(news().log, []);
+  const settings = { ...masq, forwarding: 'gate' } as const;
+  director.apply(
+    { verb: 'add-destination', service: tcp80, destination: { address: rs1, port: 80 }, settings },
+    'by hand',
+  );
+  await clock.advance(10_000);
+  t.same(news().log, out);
+  t.same(table(), []);
 });
 
 void t.test(

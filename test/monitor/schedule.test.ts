@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Checker, CheckResult } from '../../src/monitor/check.ts';
 import { Schedule } from '../../src/monitor/schedule.ts';
 import { FakeClock } from './fake-clock.ts';
-import { checkSettings } from './stage.ts';
+import { checkSettings } from '../support/configuration.ts';
 
 const ok: CheckResult = { up: true, detail: 'ok', milliseconds: 0 };
 

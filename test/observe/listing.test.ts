@@ -1,28 +1,15 @@
 import t from 'tap';
-import type { Destination, ServiceId, ServiceSettings, VirtualService } from '../../src/director/table.ts';
-import { ipipTunnel } from '../../src/director/table.ts';
+import type { Destination, ServiceId, VirtualService } from '../../src/director/table.ts';
 import type { Counters, EngineReport } from '../../src/engines/engine.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import { RateEstimator } from '../../src/observe/rates.ts';
+import { masq, roundRobin } from '../support/table.ts';
 
 const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '10.0.0.1', port: 80 };
-const settings: ServiceSettings = {
-  scheduler: 'rr',
-  schedulerFlags: 0,
-  persistence: 0,
-  netmask: 0xffffffff,
-  persistenceEngine: '',
-  onePacket: false,
-  proxyProtocol: 'none',
-};
 const server = (address: string, port = 80): Destination => ({
   id: { address, port },
-  forwarding: 'masq',
-  weight: 1,
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  tunnel: ipipTunnel,
+  ...masq,
 });
 const counters = (connections: number): Counters => ({
   connections,
@@ -45,8 +32,8 @@ const report = (connections: number): EngineReport => ({
 
 t.test('the table and what the engine counted come together; what it does not know is 0', (t) => {
   const table: VirtualService[] = [
-    { id: web, settings, destinations: [server('10.2.0.2'), server('10.2.0.1')] },
-    { id: { kind: 'fwmark', mark: 7, family: 'inet' }, settings, destinations: [] },
+    { id: web, settings: roundRobin, destinations: [server('10.2.0.2'), server('10.2.0.1')] },
+    { id: { kind: 'fwmark', mark: 7, family: 'inet' }, settings: roundRobin, destinations: [] },
   ];
   const [first, second] = listServices(table, report(20), { rates: () => counters(1) });
   t.same(first?.counters, counters(20));

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { scenario, tally } from './scenario.ts';
-import { until } from './lab.ts';
+import { waitFor } from './lab.ts';
 
 const heading = `IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
@@ -35,7 +35,7 @@ scenario('directoradm runs a director alone', async (t, lab) => {
 
   await t.test('quiescence', async (t) => {
     const clients = lab.helper(lab.client, 'idle-clients', lab.vip, lab.port, 6);
-    await until('six connections', 5, () => clients.lines()[0] === '{"open":6,"refused":0}');
+    await waitFor('six connections', 5, () => clients.lines()[0] === '{"open":6,"refused":0}');
     await adm(t, '-e', ...service, '-r', '10.2.0.12:80', '-m', '-w', '0');
     t.same(tally(await lab.curl(6)), { rs1: 3, rs3: 3 }, 'weight 0 gets no new connections');
     const listed = (await lab.services())[0]?.destinations.find(
@@ -43,7 +43,7 @@ scenario('directoradm runs a director alone', async (t, lab) => {
     );
     t.match(listed, { weight: 0, active: 2 }, 'and keeps its two old ones');
     clients.write('ask\n');
-    await until('answers', 5, () => clients.lines().length === 2);
+    await waitFor('answers', 5, () => clients.lines().length === 2);
     t.same(clients.lines()[1], '{"answered":6,"closed":0}', 'which still work');
     clients.end();
   });

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { scenario, tally } from './scenario.ts';
 import { childrenOf } from './lab/processes.ts';
 import { which } from './lab/paths.ts';
-import { until } from './lab.ts';
+import { waitFor } from './lab.ts';
 
 scenario('a server that dies under load costs the connections that were open to it', async (t, lab) => {
   if (which('wrk') === undefined) throw new Error('wrk is missing: make deps');
@@ -48,7 +48,7 @@ scenario('a forwarder that is killed is back within two seconds, with the table'
     t.same(others, [], 'one child');
     process.kill(forwarder, 'SIGKILL');
     const killed = performance.now();
-    await until('service', 5, async () => tally(await lab.curl(3))['rs1'] === 1);
+    await waitFor('service', 5, async () => tally(await lab.curl(3))['rs1'] === 1);
     const seconds = (performance.now() - killed) / 1000;
     t.ok(seconds < 2, `round ${round}: serves again after ${seconds.toFixed(2)} s`);
     t.not(childrenOf(directord.pid)[0], forwarder, 'with a new process');

@@ -1,5 +1,5 @@
 import { scenario, tally } from './scenario.ts';
-import { until } from './lab.ts';
+import { waitFor } from './lab.ts';
 
 scenario('servers leave and return with their test page, and no client notices', async (t, lab) => {
   const { servers, fallback } = lab;
@@ -16,7 +16,7 @@ scenario('servers leave and return with their test page, and no client notices',
   t.same(answers.slice(3), answers.slice(0, -3), 'in the same order again and again');
 
   const client = lab.helper(lab.client, 'steady-client', lab.url, 10);
-  await until('the client to be served', 5, () => client.lines().length > 20);
+  await waitFor('the client to be served', 5, () => client.lines().length > 20);
 
   for (const sick of servers) {
     sick.remove('test.html');
@@ -47,7 +47,7 @@ scenario('servers leave and return with their test page, and no client notices',
   t.match(lab.log(), /Deleted real server: 10\.2\.0\.12:80 \(10\.1\.0\.100:80\)/, 'the log says who left');
   t.match(lab.log(), /Added fallback server: 10\.2\.0\.20:80 \(10\.1\.0\.100:80\)/, 'and who jumped in');
   t.equal((await lab.directord(config, 'stop')).code, 0, 'stop');
-  await until('the daemon to end', 5, async () => (await lab.directord(config, 'status')).code === 3);
+  await waitFor('the daemon to end', 5, async () => (await lab.directord(config, 'status')).code === 3);
   t.match(await lab.curl(1), [/Connection refused|Couldn't connect/], 'nothing listens any more');
 });
 

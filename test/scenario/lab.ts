@@ -21,10 +21,10 @@ import { openFiles } from './lab/open-files.ts';
 import { directoradm, directord, helper, which } from './lab/paths.ts';
 import type { Finished, Program } from './lab/program.ts';
 import { isAlive, signalIfAlive } from './lab/processes.ts';
-import { until } from './lab/until.ts';
+import { waitFor } from '../support/until.ts';
 import { WebServer, type Addresses } from './lab/web-server.ts';
 
-export { until };
+export { waitFor };
 export type { Finished, Program, WebServer };
 
 export type LabKind = 'namespaces' | 'loopback';
@@ -155,7 +155,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${lin
   /** Starts `directord -f` on the director; resolves when its control socket answers. */
   async startDirectord(...args: readonly string[]): Promise<Program> {
     const program = this.director.start([directord, '-f', ...args]);
-    await until(
+    await waitFor(
       'directord to answer',
       10,
       async () => {
@@ -203,7 +203,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${lin
   async untilPoolOf(endpoints: readonly string[], seconds: number): Promise<number> {
     const wanted = [...endpoints].sort();
     const start = performance.now();
-    await until(
+    await waitFor(
       `the pool to be ${wanted.join(' ')}`,
       seconds,
       async () => [...(await this.pool())].sort().join() === wanted.join(),
@@ -243,7 +243,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${lin
   async #stopDaemons(): Promise<void> {
     const pids = this.#daemons();
     for (const pid of pids) signalIfAlive(pid, 'SIGTERM');
-    if (pids.length > 0) await until('the daemon to end', 5, () => this.#daemons().length === 0);
+    if (pids.length > 0) await waitFor('the daemon to end', 5, () => this.#daemons().length === 0);
   }
 
   /** Pids of directord processes of this lab that detached themselves from us. */

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { scenario } from './scenario.ts';
-import { until, type Program } from './lab.ts';
+import { waitFor, type Program } from './lab.ts';
 
 scenario('a reload drops none of ten thousand idle connections', async (t, lab) => {
   const reals = (weight: number) => lab.servers.map(({ endpoint }) => `real=${endpoint} masq ${weight}`);
@@ -8,15 +9,16 @@ scenario('a reload drops none of ten thousand idle connections', async (t, lab) 
   const directord = await lab.startDirectord('--engine', 'relay', config, 'start');
   await lab.untilPool(lab.servers, 10);
 
-  // A relayed connection takes two sockets in the forwarder.
-  const count = Math.min(10_000, Math.floor((lab.openFiles - 500) / 2));
+  // A client takes one descriptor, a relayed connection two, and each forwarding thread may have its own so many.
+  const spare = lab.openFiles - 500;
+  const count = Math.min(10_000, spare, Math.floor((spare * availableParallelism()) / 2));
   const clients = lab.helper(lab.client, 'idle-clients', lab.vip, lab.port, count);
   t.same(await nextReport(clients, 1, 30), { open: count, refused: 0 }, `${count} connections open`);
   t.equal(await active(), count, 'the listing counts them all');
 
   writeFileSync(config, lab.usualConfig(reals(5)));
   t.equal((await lab.directord(config, 'reload')).code, 0, 'reload');
-  await until('the new weight', 5, async () => {
+  await waitFor('the new weight', 5, async () => {
     const [service] = await lab.services();
     return service?.destinations.length === 3 && service.destinations.every(({ weight }) => weight === 5);
   });
@@ -25,7 +27,7 @@ scenario('a reload drops none of ten thousand idle connections', async (t, lab) 
   writeFileSync(config, 'virtual=nonsense\n');
   t.equal((await lab.directord(config, 'reload')).code, 2, 'a broken file is refused');
   directord.kill('SIGHUP');
-  await until('the daemon to complain', 5, () => /reading file \S+ at line 1/.test(lab.log()));
+  await waitFor('the daemon to complain', 5, () => /reading file \S+ at line 1/.test(lab.log()));
   t.equal((await lab.pool()).length, 3, 'and changes nothing');
 
   clients.write('ask\n');
@@ -39,7 +41,7 @@ scenario('a reload drops none of ten thousand idle connections', async (t, lab) 
 });
 
 async function nextReport(program: Program, number: number, seconds: number): Promise<unknown> {
-  const line = await until(
+  const line = await waitFor(
     `report ${number} of the clients`,
     seconds,
     () => program.lines()[number - 1],

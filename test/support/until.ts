@@ -1,16 +1,35 @@
-/** Waits for a condition instead of sleeping. */
+/** Polling with a deadline, so that a test waits as long as it must and no longer. */
+import { setTimeout as pause } from 'node:timers/promises';
 
-/** Resolves to the first value that is not false or undefined. @throws when that takes longer than `milliseconds` */
-export async function until<T>(
-  condition: () => T | Promise<T>,
-  milliseconds = 10_000,
+/** Milliseconds between two looks. */
+const interval = 10;
+
+/**
+ * Calls `probe` until it gives something other than undefined or false, and gives that.
+ * @param seconds after which it throws, naming `what` and the answer of `describe`
+ */
+export async function waitFor<T>(
+  what: string,
+  seconds: number,
+  probe: () => T | Promise<T>,
+  describe?: () => string | Promise<string>,
 ): Promise<Exclude<T, false | undefined>> {
-  const deadline = performance.now() + milliseconds;
+  const deadline = performance.now() + seconds * 1000;
   for (;;) {
-    const value = await condition();
-    if (value !== false && value !== undefined) return value as Exclude<T, false | undefined>;
-    if (performance.now() > deadline)
-      throw new Error(`not so within ${milliseconds} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    const answer = await probe();
+    if (answer !== undefined && answer !== false) return answer as Exclude<T, false | undefined>;
+    if (performance.now() > deadline) {
+      const detail = describe === undefined ? '' : `\n${await describe()}`;
+      throw new Error(`waited ${seconds} s for: ${what}${detail}`);
+    }
+    await pause(interval);
   }
+}
+
+/** The same for a condition that explains itself. */
+export function until<T>(
+  condition: () => T | Promise<T>,
+  seconds = 10,
+): Promise<Exclude<T, false | undefined>> {
+  return waitFor(condition.toString(), seconds, condition);
 }

@@ -10,6 +10,8 @@ import type { Flow } from '../../scheduling/scheduler.ts';
  * @returns a destination slot, or NONE when nobody is left
  */
 export function chooseDestination(pool: Pool, service: number, flow: Flow, tried: readonly number[]): number {
+  // Without destinations; it may even have been deleted, and the order to close its socket be still on its way.
+  if (pool.head(service) === NONE) return NONE;
   const choice = schedulerAt(pool.scheduler(service)).pick(pool, service, flow);
   if (choice === NONE || !tried.includes(choice)) return choice;
   for (let d = pool.head(service); d !== NONE; d = pool.next(d)) {

@@ -11,7 +11,7 @@ export interface Resumable {
 
 /** Whoever owns descriptors in the loop. Registered edge-triggered unless it asks for level. */
 export interface Watcher {
-  /** `events` is a mask of EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR. */
+  /** `events` is a mask of EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR. */
   ready(fd: number, events: number): void;
 }
 
@@ -19,6 +19,7 @@ const MOST_EVENTS = 256;
 /** The kernel packs `struct epoll_event` on x86-64 only. */
 const EVENT_BYTES = process.arch === 'x64' ? 12 : 16;
 const FD_OFFSET = EVENT_BYTES - 8;
+const EDGES = c.EPOLLIN | c.EPOLLPRI | c.EPOLLOUT | c.EPOLLRDHUP | c.EPOLLET;
 
 export class EventLoop {
   readonly #epoll = c.epollCreate(c.SOCK_CLOEXEC);
@@ -36,7 +37,7 @@ export class EventLoop {
 
   /** @returns false when the kernel refuses another descriptor */
   watch(fd: number, watcher: Watcher, mode: 'edge' | 'level' = 'edge'): boolean {
-    const events = mode === 'edge' ? c.EPOLLIN | c.EPOLLOUT | c.EPOLLRDHUP | c.EPOLLET : c.EPOLLIN;
+    const events = mode === 'edge' ? EDGES : c.EPOLLIN;
     this.#oneView.setInt32(0, events, true);
     this.#oneView.setInt32(FD_OFFSET, fd, true);
     this.#watchers[fd] = watcher;

@@ -51,6 +51,10 @@ class Forwarder {
   readonly #failures = new Map<number, { count: number; error: string }>();
   /** Services whose socket cannot be had, with the reason that was told; by slot. */
   readonly #shut = new Map<number, { readonly spec: ListenerSpec; readonly error: string }>();
+  /** Addresses that the threads were told to let go of, and until when (milliseconds) they may still be at it; by name. */
+  readonly #lettingGo = new Map<string, number>();
+  /** What threads complain of and how often since it was last told, by message. */
+  readonly #complaints = new Map<string, number>();
   /** Services whose address was not on this host when their socket was opened; by slot. */
   readonly #absent = new Set<number>();
 
@@ -58,6 +62,7 @@ class Forwarder {
     this.#table = new RelayTable(this.#pool, size, {
       toThreads: (message) => {
         if (message.type === 'listen' && !this.#mayListen(message.spec)) return;
+        if (message.type === 'unlisten') this.#letGo(message.service);
         this.#toThreads(message);
       },
       problem: (message) => {
@@ -88,6 +93,7 @@ class Forwarder {
     });
     setInterval(() => {
       this.#reportFailures();
+      this.#repeatComplaints();
     }, failureWindow).unref();
     setInterval(() => {
       this.#retryShut();
@@ -135,14 +141,12 @@ class Forwarder {
    */
   #mayListen(spec: ListenerSpec): boolean {
     const name = this.#serviceName(spec.service);
-    const opened = openService(spec, false);
-    if ('error' in opened) {
-      const error = c.errorText(opened.error);
+    const error = this.#lettingGo.has(name) ? undefined : openAlone(spec);
+    if (error !== undefined) {
       if (this.#shut.get(spec.service)?.error !== error) this.#tellShut(spec, error);
       this.#shut.set(spec.service, { spec, error });
       return false;
     }
-    c.close(opened.fd);
     if (this.#shut.delete(spec.service)) tell({ type: 'info', message: `${name} gets traffic now` });
     if (isLocal(spec.address)) this.#absent.delete(spec.service);
     else if (!this.#absent.has(spec.service)) {
@@ -153,8 +157,14 @@ class Forwarder {
     return true;
   }
 
+  /** Until the threads have closed it, the address is in use by ourselves. */
+  #letGo(service: number): void {
+    this.#lettingGo.set(this.#serviceName(service), performance.now() + retryPause);
+  }
+
   /** Sockets that could not be had: somebody may have let go of them. */
   #retryShut(): void {
+    for (const [name, end] of this.#lettingGo) if (end < performance.now()) this.#lettingGo.delete(name);
     for (const [slot, { spec }] of this.#shut) {
       const wanted = this.#table.service(slot)?.listening === true;
       if (wanted && this.#mayListen(spec)) this.#toThreads({ type: 'listen', spec });
@@ -175,7 +185,7 @@ class Forwarder {
   #fromThread(message: Exclude<FromThread, { type: 'ready' }>): void {
     switch (message.type) {
       case 'problem':
-        tell(message);
+        this.#complain(message.message);
         break;
       case 'listening':
         tell({ type: 'info', message: `${this.#serviceName(message.service)} gets traffic now` });
@@ -214,6 +224,23 @@ class Forwarder {
     this.#failures.clear();
   }
 
+  /** Told at once; what comes again with every client is told once more a window. */
+  #complain(message: string): void {
+    const count = this.#complaints.get(message);
+    this.#complaints.set(message, (count ?? -1) + 1);
+    if (count === undefined) tell({ type: 'problem', message });
+  }
+
+  #repeatComplaints(): void {
+    for (const [message, count] of this.#complaints) {
+      if (count === 0) this.#complaints.delete(message);
+      else {
+        this.#complaints.set(message, 0);
+        tell({ type: 'problem', message: `${message} (${count} more times)` });
+      }
+    }
+  }
+
   // ---- answers to the daemon
 
   #request(id: number, request: 'report' | 'connections' | 'stop'): void {
@@ -229,7 +256,7 @@ class Forwarder {
     const answer = this.#waiting.get(message.id);
     if (answer === undefined) return;
     answer.missing -= 1;
-    if (message.type === 'connections') answer.connections.push(...message.connections);
+    if (message.type === 'connections') answer.connections = answer.connections.concat(message.connections);
     else answer.closed += message.closed;
     if (answer.missing > 0) return;
     this.#waiting.delete(message.id);
@@ -304,6 +331,14 @@ function combine(a: Counters, b: Counters, sign: 1 | -1): Counters {
     inBytes: a.inBytes + sign * b.inBytes,
     outBytes: a.outBytes + sign * b.outBytes,
   };
+}
+
+/** Opens a service's address for a moment without sharing it. @returns why that failed */
+function openAlone(spec: ListenerSpec): string | undefined {
+  const opened = openService(spec, false);
+  if ('error' in opened) return c.errorText(opened.error);
+  c.close(opened.fd);
+  return undefined;
 }
 
 function isLocal(address: string): boolean {

@@ -16,6 +16,8 @@ const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
 /** Milliseconds the forwarder may take to close its connections when it is stopped. */
 const STOP_PATIENCE = 3000;
+/** Milliseconds the forwarder may take to answer a question. */
+const ANSWER_PATIENCE = 5000;
 
 /** The table that a new forwarder starts from. */
 export interface RelaySource {
@@ -146,13 +148,22 @@ class Relay implements Engine {
     }
   }
 
+  /** @returns undefined when the forwarder is away; rejects when it is there and does not answer */
   #ask(request: Request): Promise<FromForwarder | undefined> {
     const forwarder = this.#forwarder;
     if (forwarder === undefined || !this.#ready) return Promise.resolve(undefined);
     this.#flush();
     const id = this.#nextId++;
-    return new Promise((resolve) => {
-      this.#pending.set(id, { resolve });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new Error(`the relay forwarder has not answered for ${ANSWER_PATIENCE / 1000} s`));
+      }, ANSWER_PATIENCE);
+      const settle = (answer: FromForwarder | undefined): void => {
+        clearTimeout(timer);
+        resolve(answer);
+      };
+      this.#pending.set(id, { resolve: settle });
       forwarder.send({ type: 'request', id, request });
     });
   }

@@ -32,6 +32,8 @@ export class Stream {
   writable = true;
   /** The source's peer has hung up: a short read does not mean that nothing more will come (the end will). */
   hungUp = false;
+  /** The source sent urgent data, at which reads stop short and splice stands still. */
+  urgent = false;
   /** Leaves the source's bytes where they are; set while the destination is not in the table. */
   held = false;
   ending: Ending = 'open';
@@ -70,7 +72,7 @@ export class Stream {
         return total;
       }
       if (!this.readable || this.held) return total;
-      total += this.#bulk ? this.#splice() : this.#copy();
+      total += this.#bulk && !this.urgent ? this.#splice() : this.#copy();
     }
     return total;
   }
@@ -91,7 +93,7 @@ export class Stream {
     const scratch = this.#tools.scratch;
     const got = c.recv(this.source, scratch, scratch.length, 0);
     if (got <= 0) return this.#readNothing(got);
-    if (got < scratch.length && !this.hungUp) this.readable = false;
+    if (got < scratch.length && !this.hungUp && !this.urgent) this.readable = false;
     if (got >= BULK_BYTES) this.#bulk = true;
     const sent = c.send(this.sink, scratch, got, SEND_FLAGS);
     if (sent === got) return got;

@@ -40,6 +40,7 @@ export class TcpConnection implements Watcher, Resumable, Owner {
   /** Bytes have gone through: from now on the connection is its server's. */
   #used = false;
   #tried = nobody;
+  #willResume = false;
   #in: Stream;
   #out: Stream;
 
@@ -66,8 +67,11 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     const to = fd === this.#client ? this.#out : this.#in;
     if ((events & READABLE) !== 0) from.readable = true;
     if ((events & HUNG_UP) !== 0) from.hungUp = true;
+    if ((events & c.EPOLLPRI) !== 0) from.urgent = true;
     if ((events & WRITABLE) !== 0) to.writable = true;
-    this.#move();
+    // A client that resets after its FIN: no read will tell, since the stream has met its end already.
+    if ((events & c.EPOLLERR) !== 0 && from === this.#in && from.ending === 'fin') this.#clientGone();
+    else this.#move();
   }
 
   /** The attempt took too long. */
@@ -130,8 +134,10 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     this.#in.source = this.#out.sink = this.#client;
     this.#in.sink = this.#out.source = this.#server;
     // It was deleted while we connected, and the order to hold came before this connection was known.
-    if (!this.#thread.pool.available(this.#thread.table.destination(this.#slot)) && this.#moveElsewhere())
-      return;
+    if (!this.#thread.pool.available(this.#thread.table.destination(this.#slot))) {
+      if (this.#moveElsewhere()) return;
+      this.#in.held = true;
+    }
     if (this.#spec.proxyProtocol !== 'none') {
       this.#thread.table.key(this.#slot, this.#thread.key);
       this.#in.prepend(proxyHeader(this.#spec.proxyProtocol, this.#thread.key));
@@ -194,6 +200,7 @@ export class TcpConnection implements Watcher, Resumable, Owner {
 
   /** A bulk stream had let others go first. */
   resume(): void {
+    this.#willResume = false;
     if (this.#slot !== NO_SLOT) this.#move();
   }
 
@@ -215,7 +222,12 @@ export class TcpConnection implements Watcher, Resumable, Owner {
     else if (this.#in.ending === 'reset' && this.#in.finished) this.expire();
     else if (this.#out.ending === 'reset' && this.#out.finished) this.expire();
     else if (this.#in.finished && this.#out.finished) this.#close();
-    else if (this.#in.unfinished || this.#out.unfinished) this.#thread.loop.later(this);
+    else if (this.#in.unfinished || this.#out.unfinished) this.#resumeLater();
+  }
+
+  #resumeLater(): void {
+    if (!this.#willResume) this.#thread.loop.later(this);
+    this.#willResume = true;
   }
 
   #clientGone(): void {

@@ -12,8 +12,10 @@ import { familyOf } from '../../util/ip.ts';
 
 /** Connections accepted before others get their turn. */
 const MOST_ACCEPTS = 32;
-/** Milliseconds without accepting after the process ran out of descriptors. */
+/** Milliseconds without accepting after the host ran short of something. */
 const RELIEF_MILLISECONDS = 100;
+/** Of descriptors or memory. Other errors concern the one client that is not there any more. */
+const shortages: ReadonlySet<number> = new Set([c.EMFILE, c.ENFILE, c.ENOBUFS, c.ENOMEM]);
 
 export class TcpListener implements Watcher {
   readonly #thread: ThreadContext;
@@ -41,14 +43,14 @@ export class TcpListener implements Watcher {
       const client = c.accept4(this.#fd, peer.bytes, peer.length, c.SOCK_NONBLOCK | c.SOCK_CLOEXEC);
       if (client < 0) {
         const error = c.errno();
-        if (error === c.EMFILE || error === c.ENFILE) this.#outOfDescriptors(error);
+        if (shortages.has(error)) this.#lookAway(error);
         return;
       }
       this.#admit(client);
     }
   }
 
-  /** Called about once a second: accepts again after a lack of descriptors. */
+  /** Called about once a second: accepts again after a shortage. */
   tick(): void {
     if (this.#reliefUntil === 0 || this.#thread.loop.now < this.#reliefUntil) return;
     this.#reliefUntil = 0;
@@ -79,7 +81,7 @@ export class TcpListener implements Watcher {
   }
 
   /** The backlog would wake us for ever: look away for a moment, and say so. */
-  #outOfDescriptors(error: number): void {
+  #lookAway(error: number): void {
     this.#thread.tell({ type: 'problem', message: `clients have to wait: ${c.errorText(error)}` });
     this.#thread.loop.unwatch(this.#fd);
     this.#reliefUntil = this.#thread.loop.now + RELIEF_MILLISECONDS;

@@ -63,7 +63,7 @@ export class UdpListener implements Watcher {
 
   /** The flow of the datagram that was just read, old or new. */
   #flow(): UdpFlow | undefined {
-    const { key, peer, table, owners } = this.#thread;
+    const { key, peer, table, owners, pool } = this.#thread;
     key.protocol = IPPROTO_UDP;
     key.family = this.#family;
     peer.words(key.client);
@@ -74,10 +74,16 @@ export class UdpListener implements Watcher {
     if (known !== NO_SLOT) {
       const owner = owners[known];
       if (owner instanceof UdpFlow) return owner;
+      // An earlier socket of this service had the flow. It goes on, if its server is in the table.
+      if (pool.available(table.destination(known))) return this.#open(known);
       table.remove(known);
     }
     const slot = this.#thread.schedule(this.#spec, 0);
-    if (slot === NO_SLOT) return undefined;
+    return slot === NO_SLOT ? undefined : this.#open(slot);
+  }
+
+  #open(slot: number): UdpFlow | undefined {
+    const { peer, table } = this.#thread;
     const flow = UdpFlow.open(this.#thread, this, slot, peer.bytes.slice(0, this.#family === 4 ? 16 : 28));
     if (flow === undefined) table.remove(slot);
     else this.#flows.add(flow);
@@ -137,7 +143,10 @@ class UdpFlow implements Watcher, Owner {
   toServer(bytes: number): void {
     // IPVS drops the packets of a flow whose server left the table, and lets its timer run out.
     if (this.#held) return;
-    c.send(this.#server, this.#thread.scratch, bytes, c.MSG_NOSIGNAL);
+    const { scratch } = this.#thread;
+    const sent = c.send(this.#server, scratch, bytes, c.MSG_NOSIGNAL);
+    // That was about an earlier datagram; the server may be back.
+    if (sent < 0 && c.errno() === c.ECONNREFUSED) c.send(this.#server, scratch, bytes, c.MSG_NOSIGNAL);
     this.#thread.countIn(this.#slot, bytes);
     this.#thread.table.touch(this.#slot, this.#thread.loop.now);
   }
@@ -171,7 +180,7 @@ class UdpFlow implements Watcher, Owner {
     this.expire();
   }
 
-  /** Its listener closes. The entry stays until its time is over; a datagram to a new listener starts afresh. */
+  /** Its listener closes. The entry stays until its time is over, for a new listener to go on with. */
   abandon(): void {
     this.expire();
   }

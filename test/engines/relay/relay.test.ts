@@ -1,134 +1,31 @@
 /** The relay engine with real sockets on loopback: what clients and servers on either side of it notice. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import t from 'tap';
-import type {
-  DestinationSettings,
-  ServiceId,
-  ServiceSettings,
-  VirtualService,
-} from '../../../src/director/table.ts';
-import { defaultTimeouts, ipipTunnel } from '../../../src/director/table.ts';
-import type { ConnectionEntry, DestinationReport, Engine } from '../../../src/engines/engine.ts';
-import { createRelay } from '../../../src/engines/relay/relay.ts';
+import { defaultTimeouts } from '../../../src/director/table.ts';
+import { masq, roundRobin } from '../../support/table.ts';
 import { until } from '../../support/until.ts';
-
-const host = '127.0.0.1';
-const settings: ServiceSettings = {
-  scheduler: 'rr',
-  schedulerFlags: 0,
-  persistence: 0,
-  netmask: 0xffffffff,
-  persistenceEngine: '',
-  onePacket: false,
-  proxyProtocol: 'none',
-};
-const masq: DestinationSettings = {
-  forwarding: 'masq',
-  weight: 1,
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  tunnel: ipipTunnel,
-};
-const problems: string[] = [];
-const replayed: VirtualService[] = [];
-const relay: Engine = createRelay(
-  { problem: (message) => problems.push(message), info: () => undefined },
-  { services: () => replayed, timeouts: () => defaultTimeouts },
-);
-
-/** A port that nobody uses at the moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-const servers: Server[] = [];
-
-/** A server whose connections are handled so; its port. */
-async function serve(handle: (socket: Socket) => void, half = false): Promise<number> {
-  const server = createServer({ allowHalfOpen: half }, (socket) => {
-    socket.on('error', () => undefined);
-    handle(socket);
-  }).listen(0, host);
-  servers.push(server);
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
-}
-
-/** Greets with its name, then echoes. */
-function named(name: string): (socket: Socket) => void {
-  return (socket) => {
-    socket.write(`${name}\n`);
-    socket.pipe(socket);
-  };
-}
-
-async function service(
-  ports: readonly number[],
-  wanted: Partial<ServiceSettings> = {},
-  protocol: 'tcp' | 'udp' = 'tcp',
-): Promise<ServiceId & { port: number }> {
-  const id = { kind: 'address', protocol, address: host, port: await freePort() } as const;
-  relay.apply({ verb: 'add-service', service: id, settings: { ...settings, ...wanted } });
-  for (const port of ports) add(id, port);
-  if (protocol === 'udp') return id;
-  await until(() => accepts(id.port));
-  // The probe is scheduled like any connection; from here on the turn is known.
-  await until(async () => (await destinations(id)).some(({ counters }) => counters.connections > 0));
-  return id;
-}
-
-function add(id: ServiceId, port: number, wanted: Partial<DestinationSettings> = {}): void {
-  const destination = { address: host, port };
-  relay.apply({ verb: 'add-destination', service: id, destination, settings: { ...masq, ...wanted } });
-}
-
-/** Whether a connection is taken; the probe is gone again, and from the counters too, when this resolves. */
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, host);
-  const outcome = await Promise.race([
-    once(socket, 'connect').then(() => true),
-    once(socket, 'error').then(() => false),
-  ]).catch(() => false);
-  socket.resetAndDestroy();
-  return outcome;
-}
-
-async function open(port: number): Promise<{ socket: Socket; greeting: string }> {
-  const socket = connect({ port, host, allowHalfOpen: true });
-  socket.on('error', () => undefined);
-  const [greeting] = (await once(socket, 'data')) as [Buffer];
-  return { socket, greeting: greeting.toString().trim() };
-}
-
-async function received(socket: Socket): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  socket.on('data', (part: Buffer) => parts.push(part));
-  await once(socket, 'close');
-  return Buffer.concat(parts);
-}
-
-async function destinations(id: ServiceId): Promise<readonly DestinationReport[]> {
-  const report = await relay.report();
-  return report.services.find((one) => JSON.stringify(one.id) === JSON.stringify(id))?.destinations ?? [];
-}
-
-async function entry(socket: Socket): Promise<ConnectionEntry | undefined> {
-  return (await relay.connections()).find((one) => one.clientPort === socket.localPort);
-}
+import {
+  accepts,
+  add,
+  destinations,
+  entry,
+  freePort,
+  host,
+  leave,
+  named,
+  open,
+  problems,
+  received,
+  relay,
+  serve,
+  service,
+} from './stage.ts';
 
 t.before(() => relay.start());
-t.teardown(async () => {
-  await relay.stop();
-  for (const server of servers) server.close();
-});
+t.teardown(leave);
 
 t.test('connections go round in the order of the kernel, whichever thread accepts them', async (t) => {
   const ports = [await serve(named('rs1')), await serve(named('rs2')), await serve(named('rs3'))];
@@ -369,7 +266,7 @@ t.test('a service whose port is taken says so, and works as soon as it is free',
     port: (taken.address() as AddressInfo).port,
   } as const;
   problems.length = 0;
-  relay.apply({ verb: 'add-service', service: id, settings });
+  relay.apply({ verb: 'add-service', service: id, settings: roundRobin });
   add(id, port);
   await until(() => problems.some((text) => text.includes(`tcp:${host}:${id.port}`)));
   t.match(problems[0], /Address already in use/);

@@ -2,7 +2,8 @@ import t from 'tap';
 import type { CommandResult } from '../../../src/monitor/command.ts';
 import { CheckTimeout } from '../../../src/monitor/check.ts';
 import { unsupportedChecks } from '../../../src/monitor/checks/negotiate.ts';
-import { configuration, real, tcp80, virtual } from '../stage.ts';
+import { configuration, real, virtual } from '../../support/configuration.ts';
+import { tcp80 } from '../../support/table.ts';
 import { check } from './loopback.ts';
 
 const external = {

@@ -6,7 +6,7 @@ import type { CheckResult } from '../../../src/monitor/check.ts';
 import type { CheckerParts } from '../../../src/monitor/checks/ask.ts';
 import { createChecker } from '../../../src/monitor/checks/checker.ts';
 import { systemClock } from '../../../src/util/clock.ts';
-import { checkSettings } from '../stage.ts';
+import { checkSettings } from '../../support/configuration.ts';
 
 interface Teardown {
   teardown(end: () => unknown): void;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Host } from './host.ts';
 import { helper, which } from './paths.ts';
 import type { Program } from './program.ts';
-import { until } from './until.ts';
+import { waitFor } from '../../support/until.ts';
 
 export interface Addresses {
   readonly address: string;
@@ -72,7 +72,7 @@ export class WebServer {
           ],
     );
     this.#program = program;
-    await until(`${this.name} to listen on ${this.endpoint}`, 10, async () => {
+    await waitFor(`${this.name} to listen on ${this.endpoint}`, 10, async () => {
       if (program.finished !== undefined) throw new Error(`${this.name} ended: ${program.finished.stderr}`);
       const probe = await this.host.run(['bash', '-c', `: </dev/tcp/${this.address}/${this.port}`]);
       return probe.code === 0;
