@@ -83,7 +83,9 @@ export class Daemon {
       this.#monitored.start();
     }
     // The answer comes behind everything the engine had to say about the table so far.
-    await engine.report();
+    await engine.report().catch((error: unknown) => {
+      problem((error as Error).message);
+    });
   }
 
   reload(): void {

@@ -138,35 +138,30 @@ t.test('a client that resets after its FIN is gone at once', async (t) => {
   t.pass('not when the minute of CLOSE_WAIT is over');
 });
 
-t.test('UDP: datagrams of every size, and a flow outlives the socket of its service', async (t) => {
-  const ports = await Promise.all(['u1', 'u2', 'u3'].map(udpServer));
-  const id = await service(ports, {}, 'udp');
-  const client = createSocket('udp4');
-  const server = await ask(client, id.port, '?', 2);
+t.test('UDP: datagrams of every size, none and the largest too', async (t) => {
+  const id = await service([await udpServer('u1')], {}, 'udp');
+  const client = createSocket('udp4').unref();
   for (const size of [0, 1, 65_507]) {
     t.equal((await ask(client, id.port, Buffer.alloc(size, 'x'), size)).length, size);
   }
-  relay.apply({ verb: 'delete-service', service: id });
-  relay.apply({ verb: 'add-service', service: id, settings: roundRobin });
-  for (const port of ports) add(id, port);
-  t.equal(await ask(client, id.port, '?', 2), server);
   client.close();
 });
 
 t.test('what every client meets is told once', async (t) => {
   const good = await service([await udpServer('good')], {}, 'udp');
-  const id = await service([await udpServer('u')], {}, 'udp');
-  const client = createSocket('udp4');
+  const id = await service([await udpServer('u1')], {}, 'udp');
+  const client = createSocket('udp4').unref();
   await ask(client, good.port, '?', 4);
   problems.length = 0;
   limitOpenFiles(0);
-  const late = createSocket('udp4');
+  const late = createSocket('udp4').unref();
   for (let i = 0; i < 50; i++) late.send('?', id.port, host);
   await until(() => problems.length > 0);
   t.equal(await ask(client, good.port, '?', 4), 'good', 'a flow that has its socket goes on');
-  t.match(problems, ['a UDP client was refused: Too many open files']);
+  const complaint = 'a UDP client was refused: Too many open files';
+  t.equal(problems.filter((text) => text === complaint).length, 1);
   limitOpenFiles(4096);
-  t.equal(await ask(late, id.port, '?', 2), 'u');
+  t.equal(await ask(late, id.port, '?', 2), 'u1');
   client.close();
   late.close();
 });
