@@ -99,9 +99,13 @@ async function run(
 ): Promise<number> {
   if (command.command === 'restore') {
     const { restore } = await import('./directoradm-restore.ts');
-    return restore(director, context);
+    const status = await restore(director, context);
+    await director.settled();
+    return status;
   }
   context.out(await execute(command, director, context));
+  // A script may connect as soon as we are gone.
+  if (command.command === 'apply') await director.settled();
   return 0;
 }
 

@@ -61,6 +61,10 @@ export class ControlClient implements ControlBackend {
     await this.#request({ verb });
   }
 
+  async settled(): Promise<void> {
+    await this.#request({ query: 'settled' });
+  }
+
   async list(service?: ServiceId): Promise<readonly ServiceListing[]> {
     const query: Query = service === undefined ? { query: 'services' } : { query: 'services', service };
     return array(serviceListing)(await this.#request(query), 'services');

@@ -32,6 +32,8 @@ export const maxAnswerBytes = 1 << 26;
 export interface ControlBackend {
   /** @throws DirectorError when refused */
   apply(verb: Verb): void | Promise<void>;
+  /** Resolves when all that was applied is in force: the engine forwards accordingly. */
+  settled(): Promise<void>;
   /** All services in the order they were added, or the one asked for; none when it does not exist. */
   list(service?: ServiceId): Promise<readonly ServiceListing[]>;
   connections(): Promise<readonly ConnectionEntry[]>;
@@ -48,7 +50,7 @@ export interface Hello {
 
 export type Query =
   | { readonly query: 'services'; readonly service?: ServiceId }
-  | { readonly query: 'connections' | 'timeouts' | 'sync-daemons' };
+  | { readonly query: 'settled' | 'connections' | 'timeouts' | 'sync-daemons' };
 
 export type Request = { readonly id: number } & ({ readonly verb: Verb } | Query);
 
@@ -74,10 +76,11 @@ const hello: Reader<Hello> = object({ directord: text(64), protocol: integer(0, 
 
 const verbRequest = object({ id, verb: table.verb });
 
-const plainQuery = object({ id, query: oneOf('connections', 'timeouts', 'sync-daemons') });
+const plainQuery = object({ id, query: oneOf('settled', 'connections', 'timeouts', 'sync-daemons') });
 
 const queryRequest = tagged('query', {
   services: object({ id, query: oneOf('services') }, { service: table.serviceId }),
+  settled: plainQuery,
   connections: plainQuery,
   timeouts: plainQuery,
   'sync-daemons': plainQuery,

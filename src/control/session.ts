@@ -91,6 +91,9 @@ class Session {
       case 'services':
         await this.#sendParts(request.id, await backend.list(request.service));
         return null;
+      case 'settled':
+        await backend.settled();
+        return null;
       case 'connections':
         await this.#sendParts(request.id, await backend.connections());
         return null;

@@ -61,6 +61,7 @@ export class MonitoredConfiguration {
       }),
       shell: runShell,
       log,
+      explain: log,
     });
     this.#watch = new ConfigWatch({
       clock: systemClock,

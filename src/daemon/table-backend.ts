@@ -48,6 +48,15 @@ export class TableBackend implements ControlBackend {
     if (verb.verb === 'zero') this.#rates.zero(verb.service);
   }
 
+  /** An engine that does not answer has the verbs all the same; they are in force when it is back. */
+  async settled(): Promise<void> {
+    try {
+      await this.#parts.engine.settled();
+    } catch (error) {
+      this.#parts.problem((error as Error).message);
+    }
+  }
+
   async list(service?: ServiceId): Promise<readonly ServiceListing[]> {
     const { director, engine } = this.#parts;
     const report = await engine.report();

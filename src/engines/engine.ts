@@ -29,6 +29,8 @@ export interface Engine {
     settings: ServiceSettings,
     destination?: DestinationSettings,
   ): string | undefined;
+  /** Resolves when all verbs so far are in force: a connection that is made now meets the table as it is. */
+  settled(): Promise<void>;
   report(): Promise<EngineReport>;
   connections(): Promise<readonly ConnectionEntry[]>;
   /** Stops forwarding. Resolves to the number of open connections that it had to close. */

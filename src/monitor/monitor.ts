@@ -20,7 +20,10 @@ export interface MonitorParts {
   readonly check: Checker;
   /** Runs fallback commands. */
   readonly shell: Shell;
+  /** In ldirectord's words. */
   log(message: string): void;
+  /** Why a server's first failure is one. */
+  explain(message: string): void;
 }
 
 /** What the monitor knows about one virtual service. */

@@ -15,7 +15,10 @@ import { fallbackServer, isSameDestination, realServer } from './server.ts';
 import type { TableParts } from './service-table.ts';
 import { ServiceTable } from './service-table.ts';
 
-export type VirtualParts = TableParts & FallbackCommandParts;
+export interface VirtualParts extends TableParts, FallbackCommandParts {
+  /** What ldirectord never says, and whoever is woken by its next line wants to know: why a check failed. */
+  explain(message: string): void;
+}
 
 export interface WatchedReal {
   readonly real: Real;
@@ -85,6 +88,10 @@ export class VirtualMonitor {
     const before = watched.health;
     const { health, judgement } = judge(before, result, failurecount);
     watched.lastResult = result;
+    if (!result.up && before.state !== 'down' && before.failures === 0) {
+      const { name } = watched.server;
+      this.#parts.explain(`Failed check of real server: ${name} (${this.virtual.id}): ${result.detail}`);
+    }
     // A server the director refuses stays out, and is tried again at its next success.
     const refused = judgement === 'comes up' && !this.#table.put(watched.server);
     watched.health = refused ? { state: before.state, failures: 0 } : health;

@@ -74,6 +74,7 @@ export class Lab {
   constructor({ report = { services: [] }, rates, connections = [] }: LabOptions = {}) {
     const { director } = this;
     this.#backend = {
+      settled: () => Promise.resolve(),
       apply: (verb) => {
         director.apply(verb, 'control');
       },

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { directoradm } from '../../src/cli/directoradm.ts';
+import { restoreScript } from '../../src/cli/directoradm-scripts.ts';
 import { ControlClient } from '../../src/control/client.ts';
+import { ControlUnavailable } from '../../src/control/unavailable.ts';
 import type { ConnectionEntry, Counters, EngineReport } from '../../src/engines/engine.ts';
 import { Lab, names } from './directoradm-harness.ts';
 
@@ -201,4 +203,25 @@ t.test('without a director the message says where it was looked for and what to 
   t.match(await call(['-v']), { rc: 0, out: /^ipvsadm v1\.31 .*\ndirectord 9\.9\.9\n$/ });
   t.match(await call(['-h']), { rc: 0, out: /\n {2}directoradm -A\|E virtual-service .*\n(.*\n)+.*--json/ });
   t.match(await call(['frob']), { rc: 255, err: "Try `directoradm -h' or 'directoradm --help'" });
+});
+
+t.test('ipvsadm-restore goes no further when the table cannot be cleared', async (t) => {
+  let asked = 0;
+  let err = '';
+  const status = await restoreScript({
+    program: 'ipvsadm',
+    version: () => '9.9.9',
+    names: () => Promise.resolve(names),
+    connect: () => {
+      asked++;
+      return Promise.reject(new ControlUnavailable('absent', 'nobody answers'));
+    },
+    out: t.fail.bind(t),
+    err: (text) => (err += text),
+    input: async function* () {
+      yield await Promise.resolve('-A -t 10.0.0.1:80\n');
+    },
+  });
+  t.same([status, asked], [2, 1]);
+  t.match(err, /^Can't initialize ipvs: nobody answers/);
 });

@@ -30,6 +30,7 @@ const addWeb: Verb = { verb: 'add-service', service: web, settings };
 
 function backendOf(director: Director, by = 'control'): ControlBackend {
   return {
+    settled: () => Promise.resolve(),
     apply(verb) {
       director.apply(verb, by);
     },

@@ -68,7 +68,7 @@ void t.test('servers come up, fail, come back; the fallback stands in; stop clea
 });
 
 void t.test('failures below failurecount are soft', async (t) => {
-  const { monitor, clock, alive, news } = stage();
+  const { monitor, clock, alive, news, reasons } = stage();
   alive.add(rs1);
   monitor.start(configuration([virtual([real(`${rs1}:80`)], { failurecount: 3 })]));
   await clock.advance(0);
@@ -88,6 +88,8 @@ void t.test('failures below failurecount are soft', async (t) => {
   alive.clear();
   await clock.advance(30_000);
   t.same(news().log.slice(2), ['Deleted real server: 10.2.0.11:80 (10.1.0.100:80)']);
+  const reason = 'Failed check of real server: 10.2.0.11:80 (tcp:10.1.0.100:80): Connection refused';
+  t.same(reasons, [reason, reason], 'each outage is explained once, at its first failure');
 });
 
 void t.test('a quiescent server keeps its place, thresholds and port mapping, and recovers', async (t) => {

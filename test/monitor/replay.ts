@@ -118,6 +118,7 @@ class Stage {
       clock: this.#clock,
       check: this.#checker(log),
       shell: () => Promise.resolve({ status: 0, detail: 'exit status 0' }),
+      explain: () => undefined,
       log,
     });
     this.#running.start(await configurationOf(this.#config));

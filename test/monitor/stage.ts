@@ -18,6 +18,8 @@ export interface Stage {
   readonly asked: string[];
   /** Command lines that were given to the shell. */
   readonly commands: string[];
+  /** Why checks failed, as told to the operator. */
+  readonly reasons: string[];
   /** What was logged and what was said to the director since the last look. */
   readonly news: () => { log: string[]; verbs: string[] };
   /** `10.2.0.11:80 gate 1` for each destination, oldest first. */
@@ -26,6 +28,7 @@ export interface Stage {
 
 export function stage(check?: Checker): Stage {
   const log: string[] = [];
+  const reasons: string[] = [];
   const verbs: string[] = [];
   const commands: string[] = [];
   const asked: string[] = [];
@@ -42,6 +45,7 @@ export function stage(check?: Checker): Stage {
     clock,
     check: check ?? answer,
     log: (message) => log.push(message),
+    explain: (message) => reasons.push(message),
     shell: (command) => {
       commands.push(command);
       return Promise.resolve({ status: 0, detail: 'exit status 0' });
@@ -54,6 +58,7 @@ export function stage(check?: Checker): Stage {
     alive,
     asked,
     commands,
+    reasons,
     news: () => ({ log: log.splice(0), verbs: verbs.splice(0) }),
     table: (service = tcp80) => (director.find(service)?.destinations ?? []).map(row).reverse(),
   };

@@ -16,6 +16,7 @@ import type {
   FromForwarder,
   FromThread,
   ListenerSpec,
+  Request,
   ThreadData,
   ToForwarder,
   ToThread,
@@ -201,6 +202,7 @@ class Forwarder {
         this.#failures.set(message.destination, { count, error: message.error });
         break;
       }
+      case 'settled':
       case 'connections':
       case 'stopped':
         this.#answer(message);
@@ -243,7 +245,7 @@ class Forwarder {
 
   // ---- answers to the daemon
 
-  #request(id: number, request: 'report' | 'connections' | 'stop'): void {
+  #request(id: number, request: Request): void {
     if (request === 'report') {
       tell({ type: 'report', id, report: this.#report() });
       return;
@@ -252,20 +254,22 @@ class Forwarder {
     this.#toThreads({ type: request, id });
   }
 
-  #answer(message: Extract<FromThread, { type: 'connections' | 'stopped' }>): void {
+  #answer(message: Extract<FromThread, { readonly id: number }>): void {
     const answer = this.#waiting.get(message.id);
     if (answer === undefined) return;
     answer.missing -= 1;
     if (message.type === 'connections') answer.connections = answer.connections.concat(message.connections);
-    else answer.closed += message.closed;
+    if (message.type === 'stopped') answer.closed += message.closed;
     if (answer.missing > 0) return;
     this.#waiting.delete(message.id);
-    if (message.type === 'connections') {
-      tell({ type: 'connections', id: message.id, connections: answer.connections });
-      return;
+    const { connections, closed } = answer;
+    const { id, type } = message;
+    if (type === 'connections') tell({ type, id, connections });
+    else if (type === 'settled') tell({ type, id });
+    else {
+      tell({ type, id, closed });
+      process.disconnect();
     }
-    tell({ type: 'stopped', id: message.id, closed: answer.closed });
-    process.disconnect();
   }
 
   #report(): EngineReport {

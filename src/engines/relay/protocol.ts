@@ -6,7 +6,7 @@ import type { PersistentService } from '../../connections/persistence.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import type { ConnectionEntry, EngineReport } from '../engine.ts';
 
-export type Request = 'report' | 'connections' | 'stop';
+export type Request = 'settle' | 'report' | 'connections' | 'stop';
 
 /** Daemon to forwarder. */
 export type ToForwarder =
@@ -18,6 +18,7 @@ export type FromForwarder =
   | { readonly type: 'ready' }
   | { readonly type: 'problem'; readonly message: string }
   | { readonly type: 'info'; readonly message: string }
+  | { readonly type: 'settled'; readonly id: number }
   | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
   | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
   | { readonly type: 'stopped'; readonly id: number; readonly closed: number };
@@ -41,8 +42,7 @@ export type ToThread =
   /** A destination left the table (its connections' client side is held) or came back. */
   | { readonly type: 'hold'; readonly destination: number; readonly held: boolean }
   | { readonly type: 'timeouts'; readonly timeouts: Timeouts }
-  | { readonly type: 'connections'; readonly id: number }
-  | { readonly type: 'stop'; readonly id: number };
+  | { readonly type: 'settle' | 'connections' | 'stop'; readonly id: number };
 
 /** Thread to forwarder. */
 export type FromThread =
@@ -51,6 +51,7 @@ export type FromThread =
   | { readonly type: 'not-listening'; readonly service: number; readonly error: string }
   | { readonly type: 'attempt-failed'; readonly destination: number; readonly error: string }
   | { readonly type: 'problem'; readonly message: string }
+  | { readonly type: 'settled'; readonly id: number }
   | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
   | { readonly type: 'stopped'; readonly id: number; readonly closed: number };
 

@@ -65,6 +65,10 @@ class Relay implements Engine {
 
   refuses = refusal;
 
+  async settled(): Promise<void> {
+    await this.#ask('settle');
+  }
+
   async report(): Promise<EngineReport> {
     const answer = await this.#ask('report');
     return answer?.type === 'report' ? answer.report : { services: [] };

@@ -107,6 +107,7 @@ export class ThreadContext {
   /** A client of a persistent service goes where it went before. */
   #choose(spec: ListenerSpec, template: number, tried: readonly number[]): number {
     if (template !== NO_SLOT) return this.templates.destination(template);
+    this.key.now = this.loop.now / 1000;
     return chooseDestination(this.pool, spec.service, this.key, tried);
   }
 

@@ -96,6 +96,9 @@ class ForwardingThread {
       case 'timeouts':
         this.#timeouts.set(message.timeouts);
         break;
+      case 'settle':
+        this.#tell({ type: 'settled', id: message.id });
+        break;
       case 'connections':
         this.#tell({ type: 'connections', id: message.id, connections: connectionEntries(this.#context) });
         break;
