@@ -63,7 +63,9 @@ export class Report {
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { at, file, severity, message, expected } = diagnostic;
   const place = at === undefined ? file : `${file}:${at.line}:${at.column}`;
-  return `${place}: ${severity}: ${message}${expected === undefined ? '' : `, expected ${expected}`}`;
+  return printable(
+    `${place}: ${severity}: ${message}${expected === undefined ? '' : `, expected ${expected}`}`,
+  );
 }
 
 /** `Error [PID] reading file FILE at line N: MESSAGE`: the form ldirectord's log and stderr have. */
@@ -71,5 +73,15 @@ export function formatAsLdirectord(diagnostic: Diagnostic, pid: number): string 
   const { at, file, severity, message } = diagnostic;
   const word = severity === 'error' ? 'Error' : 'Warning';
   const place = at === undefined ? '' : ` reading file ${file} at line ${at.line}`;
-  return `${word} [${pid}]${place}: ${message}`;
+  return printable(`${word} [${pid}]${place}: ${message}`);
+}
+
+const longestLine = 1000;
+
+/** A binary file given by mistake must not play with the terminal, nor fill it. Carriage returns stay, as ldirectord's do. */
+function printable(line: string): string {
+  const shown = line.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+  return shown.length > longestLine ? `${shown.slice(0, longestLine)}...` : shown;
 }

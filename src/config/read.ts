@@ -27,7 +27,12 @@ export async function readConfiguration(
     bytes = readFileSync(file);
   } catch (error) {
     const message = `can not open file ${file}`;
-    return { ok: false, diagnostics: [{ severity: 'error', file, message, expected: trouble(error) }] };
+    return {
+      ok: false,
+      diagnostics: [
+        { severity: 'error', file, message, expected: `a file that can be read (${trouble(error)})` },
+      ],
+    };
   }
   const text = bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
   return parseConfiguration(text, { ...options, file, probes: systemFileProbes });

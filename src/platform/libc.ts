@@ -169,14 +169,11 @@ export const EPOLLHUP = 0x10;
 export const EPOLLRDHUP = 0x2000;
 export const EPOLLET = 1 << 31;
 export const EAGAIN = 11;
-export const EINTR = 4;
 export const ENOMEM = 12;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOBUFS = 105;
 export const ECONNREFUSED = 111;
-export const EADDRINUSE = 98;
-export const EACCES = 13;
 export const EINPROGRESS = 115;
 
 const RLIMIT_NOFILE = 7;
