@@ -83,7 +83,7 @@ export class Daemon {
       this.#monitored.start();
     }
     // The answer comes behind everything the engine had to say about the table so far.
-    await engine.report().catch((error: unknown) => {
+    await engine.settled().catch((error: unknown) => {
       problem((error as Error).message);
     });
   }
