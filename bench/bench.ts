@@ -33,7 +33,7 @@ async function measure(lab: Lab): Promise<readonly Result[]> {
   const peers = await startPeers(lab);
   lab.servers[0]?.host.start(['iperf3', '-s', '-p', String(iperfPort)]);
   const results = peers.map((peer) => ({ peer, samples: [{}] }));
-  // Memory first, before a load has filled anybody's pools.
+  // Memory first, before a load has filled anybody's pools. As many as HAProxy can hold, whose threads share one limit.
   const idle = Math.min(10_000, Math.floor((lab.openFiles - 1200) / 2));
   print(`memory with ${idle} idle connections`);
   for (const { peer, samples } of results) samples.push(await idleRound(lab, peer, idle));

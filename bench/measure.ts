@@ -25,7 +25,8 @@ export const metrics = {
   requestCpu: { name: 'CPU of it, a million requests', unit: 's', better: 'less' },
   machineCpu: { name: 'CPU of the machine, a million connections', unit: 's', better: 'less' },
   idleMemory: { name: 'memory at rest', unit: 'MB', better: 'less' },
-  memory: { name: 'memory, 10,000 idle connections', unit: 'MB', better: 'less' },
+  idleConnections: { name: 'idle connections held', unit: 'connections', better: 'more' },
+  memory: { name: 'memory with them', unit: 'MB', better: 'less' },
 } as const satisfies Record<string, Metric>;
 
 /** One round of loads through one peer. @param seconds of each */
@@ -57,7 +58,7 @@ export async function idleRound(lab: Lab, peer: Peer, count: number): Promise<Sa
   const memory = residentMegabytes(peer);
   clients.end();
   await clients.stop();
-  return { idleMemory, memory };
+  return { idleMemory, idleConnections: count, memory };
 }
 
 interface WebLoad {

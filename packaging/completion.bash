@@ -1,4 +1,4 @@
-# bash completion for directord and directoradm (and for ipvsadm and ldirectord, when they are these programs).
+# /etc/bash_completion.d/directord: for directord and directoradm, and for ipvsadm and ldirectord when they are these programs.
 
 _directord() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
@@ -23,9 +23,14 @@ _directord() {
 _directoradm() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
   case $previous in
-    -s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh none' ;;
+    -s | --scheduler) words='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos none' ;;
     --tun-type) words='ipip gue gre' ;;
     --start-daemon | --stop-daemon) words='master backup' ;;
+    -b | --sched-flags) words='sh-fallback sh-port mh-fallback mh-port flag-1 flag-2 flag-3' ;;
+    --control)
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return
+      ;;
     --proxy-protocol) words='v1 v2' ;;
     # The services and real servers that are there.
     -t | --tcp-service) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-A -t \(\S*\).*/\1/p') ;;
@@ -41,7 +46,8 @@ _directoradm() {
           --fwmark-service --ipv6 --scheduler --persistent --netmask --ops --pe --sched-flags --real-server --gatewaying
           --masquerading --ipip --weight --u-threshold --l-threshold --tun-type --tun-port --tun-nocsum --tun-csum
           --tun-remcsum --numeric --connection --timeout --daemon --stats --rate --thresholds --persistent-conn
-          --tun-info --exact --nosort --proxy-protocol'
+          --tun-info --exact --nosort --mcast-interface --mcast-group --mcast-port --mcast-ttl --syncid --sync-maxlen
+          --proxy-protocol --json --control'
       fi
       ;;
   esac

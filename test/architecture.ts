@@ -22,7 +22,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   wire: { uses: ['util'], pure: true },
   scheduling: { uses: ['util'], pure: true },
   connections: { uses: ['util', 'scheduling'], pure: true },
-  director: { uses: ['util'], knows: ['contract', 'scheduling'], pure: true },
+  director: { uses: ['util'], pure: true },
   contract: { uses: ['util'], knows: ['director'], pure: true },
   config: { uses: ['util', 'director'] },
   monitor: { uses: ['util', 'director'], knows: ['config'] },

@@ -17,6 +17,8 @@ export class ConnectionKey {
   readonly client = this.words.subarray(CLIENT, CLIENT + 4);
   /** Virtual address, likewise. */
   readonly virtual = this.words.subarray(VIRTUAL, VIRTUAL + 4);
+  /** Of the flow, not of its identity: when it came, in seconds (see `Flow`). Set by whoever schedules. */
+  now = 0;
 
   /** IP protocol number. */
   get protocol(): number {

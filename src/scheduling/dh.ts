@@ -1,11 +1,13 @@
 /** Destination hashing: the virtual address decides; an unavailable destination refuses. Hot path. */
-import { Buckets, bucketOf, foldAddress } from './buckets.ts';
+import { bucketOf, fillBuckets } from './buckets.ts';
+import { Derived } from './derived.ts';
+import { foldAddress } from './fold-address.ts';
 import { eligible } from './load.ts';
 import { NONE } from './pool.ts';
 import type { Scheduler } from './scheduler.ts';
 import { stateless } from './stateless.ts';
 
-const buckets = new Buckets(() => 1);
+const buckets = new Derived((pool, service) => fillBuckets(pool, service, () => 1));
 
 export const dh: Scheduler = {
   ...stateless,

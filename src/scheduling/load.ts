@@ -39,6 +39,16 @@ export function connectionLoad(pool: Pool, destination: number): number {
   return pool.active(destination) * 256 + pool.inactive(destination);
 }
 
+/** Whether one destination has less load for its weight than another; both have a weight. */
+export function lessLoaded(pool: Pool, one: number, other: number): boolean {
+  return lighter(
+    connectionLoad(pool, one),
+    pool.weight(one),
+    connectionLoad(pool, other),
+    pool.weight(other),
+  );
+}
+
 /** SED's cost: the delay that the new connection is expected to see. */
 export function expectedDelay(pool: Pool, destination: number): number {
   return pool.active(destination) + 1;

@@ -9,7 +9,7 @@
  *   word 1         count of changes: tells a thread that something it derived from the table is stale
  *   services       SERVICE_WORDS each:     head, count, scheduler, flags, revision, spare x3, scheduler's own state x8
  *   destinations   DESTINATION_WORDS each: next, service, weight, last weight, active, inactive, persistent, flags,
- *                                          upper, lower, port, family, address x4
+ *                                          upper, lower, port | family << 16, note, address x4
  * ```
  * Hot path: nothing here allocates except the methods marked "table change".
  */
@@ -39,7 +39,7 @@ const D = {
   upper: 8,
   lower: 9,
   port: 10,
-  family: 11,
+  note: 11,
   address: 12,
 } as const;
 
@@ -125,11 +125,11 @@ export class Pool {
   }
 
   port(destination: number): number {
-    return this.#destination(destination, D.port);
+    return this.#destination(destination, D.port) & 0xffff;
   }
 
   family(destination: number): 4 | 6 {
-    return this.#destination(destination, D.family) === 6 ? 6 : 4;
+    return this.#destination(destination, D.port) >> 16 === 6 ? 6 : 4;
   }
 
   /** Word 0..3 of the address, host order; IPv4 is word 0. */
@@ -164,6 +164,15 @@ export class Pool {
 
   setState(service: number, word: number, value: number): void {
     this.#words[this.#serviceAt(service) + S.state + word] = value;
+  }
+
+  /** A word that the scheduler keeps for the destination: 0 at first, and kept by one that is deleted and revived. */
+  note(destination: number): number {
+    return this.#destination(destination, D.note);
+  }
+
+  setNote(destination: number, value: number): void {
+    this.#words[this.#destinationAt(destination) + D.note] = value;
   }
 
   /** Index of the service's scheduler in the list that its owner keeps. */
@@ -245,8 +254,7 @@ export class Pool {
       this.#nextDestination = destination + 1;
       const at = this.#destinationAt(destination);
       this.#words.fill(0, at, at + DESTINATION_WORDS);
-      this.#words[at + D.port] = port;
-      this.#words[at + D.family] = familyOf(address) === 'inet' ? 4 : 6;
+      this.#words[at + D.port] = port | ((familyOf(address) === 'inet' ? 4 : 6) << 16);
       const bytes = addressBytes(address);
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
       for (let word = 0; word * 4 < bytes.length; word++) {
@@ -261,7 +269,10 @@ export class Pool {
   /** Table change: (re)links a destination at the head of its service, as the kernel revives one from its trash. */
   link(service: number, destination: number): void {
     const at = this.#destinationAt(destination);
+    if (this.#words[at + D.service] !== service) this.#words[at + D.note] = 0;
     this.#words[at + D.service] = service;
+    // as in the kernel: mh does not know what it weighed before it was deleted
+    this.#words[at + D.lastWeight] = 0;
     // an overloaded one comes back overloaded
     this.#words[at + D.flags] = ((this.#words[at + D.flags] ?? 0) & OVERLOADED) | USED | AVAILABLE;
     this.#words[at + D.next] = this.head(service) + 1;

@@ -1,7 +1,10 @@
 /** All schedulers by kernel name and by the index that stands for them in the {@link Pool}, which counts from 1. */
 import { dh } from './dh.ts';
 import { fo } from './fo.ts';
+import { lblc } from './lblc.ts';
+import { lblcr } from './lblcr.ts';
 import { lc } from './lc.ts';
+import { mh } from './mh.ts';
 import { none } from './none.ts';
 import { nq } from './nq.ts';
 import { ovf } from './ovf.ts';
@@ -9,11 +12,15 @@ import { rr } from './rr.ts';
 import type { Scheduler } from './scheduler.ts';
 import { sed } from './sed.ts';
 import { sh } from './sh.ts';
+import { twosWith } from './twos.ts';
 import { wlc } from './wlc.ts';
 import { wrr } from './wrr.ts';
 
 /** Threads of one version share indexes, so the order is free, but a new one goes to the end out of courtesy. */
-const schedulers: readonly Scheduler[] = [rr, wrr, lc, wlc, sed, nq, fo, ovf, sh, dh, none];
+const schedulers: readonly Scheduler[] = [
+  ...[rr, wrr, lc, wlc, sed, nq, fo, ovf, sh, dh, none],
+  ...[mh, lblc, lblcr, twosWith(Math.random)],
+];
 
 /** Index of a scheduler for {@link Pool.addService}, or undefined for a name that we do not have. */
 export function schedulerIndex(name: string): number | undefined {

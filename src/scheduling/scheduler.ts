@@ -9,6 +9,8 @@ export interface Flow {
   readonly clientPort: number;
   /** Virtual address, likewise. */
   readonly virtual: Int32Array;
+  /** When it came, for schedulers whose memory expires: seconds, monotonic, the same start in all threads. */
+  readonly now: number;
 }
 
 export interface Scheduler {

@@ -2,7 +2,9 @@
  * Source hashing: the client's address (with sh-port its port too) decides, each server holding as many buckets as its
  * weight. An unavailable server refuses, unless sh-fallback lets the following buckets step in. Hot path.
  */
-import { BUCKETS, Buckets, bucketOf, foldAddress } from './buckets.ts';
+import { BUCKETS, bucketOf, fillBuckets } from './buckets.ts';
+import { Derived } from './derived.ts';
+import { foldAddress } from './fold-address.ts';
 import { eligible } from './load.ts';
 import { NONE } from './pool.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -13,7 +15,7 @@ const FALLBACK = 1;
 const PORT = 2;
 
 /** A quiescent server keeps one bucket. */
-const buckets = new Buckets((weight) => Math.max(1, weight));
+const buckets = new Derived((pool, service) => fillBuckets(pool, service, (weight) => Math.max(1, weight)));
 
 export const sh: Scheduler = {
   ...stateless,

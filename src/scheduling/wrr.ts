@@ -5,6 +5,7 @@
  * The state survives table changes (the level is only adapted), which is why the first round after filling a service
  * usually starts below the highest level: the level was fixed when the first server came.
  */
+import { greatestCommonDivisor } from './greatest-common-divisor.ts';
 import { NONE } from './pool.ts';
 import type { Pool } from './pool.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -42,7 +43,7 @@ export const wrr: Scheduler = {
     let destination = firstReaching(pool, cursor === NONE ? pool.head(service) : pool.next(cursor), level);
     if (destination === NONE) {
       level = nextLevel(pool, service, level);
-      if (level === 0) return NONE;
+      if (level === 0) return refuse(pool, service);
       destination = firstReaching(pool, pool.head(service), level);
       pool.setState(service, LEVEL, level);
     }
@@ -50,6 +51,19 @@ export const wrr: Scheduler = {
     return destination;
   },
 };
+
+/**
+ * All are overloaded. The search went through every pass and ends before the highest, except from the middle of the lowest:
+ * then it comes back to where it began.
+ */
+function refuse(pool: Pool, service: number): typeof NONE {
+  const inLowest = pool.state(service, LEVEL) <= pool.state(service, STEP);
+  if (!inLowest || pool.state(service, CURSOR) === 0) {
+    pool.setState(service, CURSOR, 0);
+    pool.setState(service, LEVEL, pool.state(service, HIGHEST));
+  }
+  return NONE;
+}
 
 function firstReaching(pool: Pool, from: number, level: number): number {
   let destination = from;
@@ -84,9 +98,4 @@ function measure(pool: Pool, service: number): void {
   const step = Math.max(1, divisor);
   pool.setState(service, STEP, step);
   pool.setState(service, HIGHEST, heaviest === 0 ? 0 : heaviest - (step - 1));
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b];
-  return a;
 }

@@ -15,12 +15,15 @@ export class Lab {
   /** Pool slots by server number: server 1 is 10.2.0.11. */
   readonly servers = new Map<number, number>();
   #scheduler: Scheduler;
-  #flags: number;
+  readonly #flags: number;
+  readonly #family: 4 | 6;
+  readonly #deleted = new Map<number, number>();
 
-  constructor(scheduler: string, flags = 0) {
+  constructor(scheduler: string, flags = 0, family: 4 | 6 = 4) {
     const index = indexOf(scheduler);
     this.#scheduler = schedulerAt(index);
     this.#flags = flags;
+    this.#family = family;
     this.service = this.pool.addService(index, flags);
     this.#scheduler.attached(this.pool, this.service);
   }
@@ -34,7 +37,19 @@ export class Lab {
   }
 
   add(server: number, settings: ServerSettings): void {
-    const slot = this.pool.addDestination(this.service, `10.2.0.${10 + server}`, 80);
+    const address = this.#family === 4 ? `10.2.0.${10 + server}` : `2001:db8:2::${10 + server}`;
+    this.servers.set(server, this.pool.addDestination(this.service, address, 80));
+    this.edit(server, settings);
+  }
+
+  /** Adds a server that was there before: as in the kernel, it comes back to the connections that it still has. */
+  bringBack(server: number, settings: ServerSettings): void {
+    const slot = this.#deleted.get(server);
+    if (slot === undefined || !this.pool.referenced(slot)) {
+      this.add(server, settings);
+      return;
+    }
+    this.pool.link(this.service, slot);
     this.servers.set(server, slot);
     this.edit(server, settings);
   }
@@ -47,6 +62,7 @@ export class Lab {
   delete(server: number): void {
     this.#scheduler.removing(this.pool, this.service, this.slot(server));
     this.pool.unlink(this.slot(server));
+    this.#deleted.set(server, this.slot(server));
     this.#scheduler.changed(this.pool, this.service);
     this.servers.delete(server);
   }
@@ -72,6 +88,7 @@ export function flowFrom(host: number, clientPort = 50001): Flow {
     client: Int32Array.of(0x0a010000 + host, 0, 0, 0),
     clientPort,
     virtual: Int32Array.of(0x0a010064, 0, 0, 0),
+    now: 0,
   };
 }
 

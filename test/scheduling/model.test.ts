@@ -58,7 +58,10 @@ const rules: Record<
         else if (step > 1) level = Math.floor(level / step) * step + 1;
       },
       pick(servers) {
-        if (!servers.some(eligible)) return undefined;
+        if (!servers.some(eligible)) {
+          if (highest > 0 && (cursor < 0 || level > step)) [cursor, level] = [-1, highest];
+          return undefined;
+        }
         for (;;) {
           cursor++;
           if (cursor === servers.length) {
@@ -212,9 +215,7 @@ void t.test('a destination that comes back while connections refer to it is as f
   lab.pool.addInactive(slot, 1);
   lab.delete(1);
   t.ok(lab.pool.referenced(slot));
-  lab.pool.link(lab.service, slot);
-  lab.servers.set(1, slot);
-  lab.edit(1, settings);
+  lab.bringBack(1, settings);
   t.same([lab.pool.active(slot), lab.pool.inactive(slot)], [1, 1]);
   t.equal(lab.pick(), undefined);
   lab.pool.addInactive(slot, -1);
