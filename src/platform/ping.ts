@@ -9,7 +9,7 @@ import type { Address, Family } from '../util/ip.ts';
 import { familyOf } from '../util/ip.ts';
 
 /** The part of the package that is used here; it has no types of its own. */
-interface RawSocketModule {
+export interface RawSocketModule {
   createSocket(options: { protocol: number; addressFamily: number; bufferSize: number }): RawSocket;
   createChecksum(buffer: Buffer): number;
   writeChecksum(buffer: Buffer, offset: number, checksum: number): Buffer;
@@ -61,17 +61,21 @@ export interface Attempts {
 export type Ping = (address: Address, attempts: Attempts, signal: AbortSignal) => Promise<void>;
 
 /** `raw-socket` is loaded at the first ping, so that who never pings needs neither it nor root. */
-export function createPing(clock: Clock): Ping {
+export function createPing(clock: Clock, load = loadRawSocket): Ping {
   let raw: RawSocketModule | undefined;
   const sockets = new Map<Family, EchoSocket>();
   return async (address, attempts, signal) => {
     signal.throwIfAborted();
-    raw ??= createRequire(import.meta.url)('raw-socket') as RawSocketModule;
+    raw ??= load();
     const family = familyOf(address);
     const socket = sockets.get(family) ?? new EchoSocket(raw, kinds[family], () => sockets.delete(family));
     sockets.set(family, socket);
     await socket.ping(address, attempts, signal, clock);
   };
+}
+
+function loadRawSocket(): RawSocketModule {
+  return createRequire(import.meta.url)('raw-socket') as RawSocketModule;
 }
 
 class EchoSocket {
