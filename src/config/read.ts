@@ -39,7 +39,7 @@ export async function readConfiguration(
 }
 
 /** Looks without touching: unlike ldirectord, reading a configuration creates no file. */
-export const systemFileProbes: FileProbes = {
+const systemFileProbes: FileProbes = {
   appendProblem(file) {
     try {
       if (existsSync(file)) {

@@ -6,7 +6,8 @@ import type { LogSink } from '../observe/log.ts';
 import { DaemonLog } from '../observe/log.ts';
 import { openSyslog } from '../platform/syslog.ts';
 import type { User } from './places.ts';
-import { defaultLogFile, logFileWithoutConfiguration, writableLogFile } from './places.ts';
+import { defaultLogfile } from '../config/resolve-global.ts';
+import { logFileWithoutConfiguration, writableLogFile } from './places.ts';
 
 export interface LogTarget {
   /** Undefined without a configuration, or before one could be read. */
@@ -51,7 +52,7 @@ export async function sinkFor(target: LogTarget, complain: (message: string) => 
   try {
     return syslogSink(await openSyslog(ident, logfile));
   } catch (error) {
-    complain(`cannot log to syslog: ${(error as Error).message}; logging to ${defaultLogFile}`);
-    return fileSink(writableLogFile(defaultLogFile, target.user), stamp);
+    complain(`cannot log to syslog: ${(error as Error).message}; logging to ${defaultLogfile}`);
+    return fileSink(writableLogFile(defaultLogfile, target.user), stamp);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { accessSync, constants, lstatSync, mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { defaultLogfile } from '../config/resolve-global.ts';
 import { PidFile } from './pid-file.ts';
 
 export interface User {
@@ -50,16 +51,14 @@ export function findPidFile(name: string, user: User): PidFile {
   return system.read().state === 'running' ? system : own;
 }
 
-export const defaultLogFile = '/var/log/ldirectord.log';
-
 /** Where to log while no configuration says so. */
 export function logFileWithoutConfiguration(user: User): string {
-  return user.env['DIRECTORD_RUN_DIR'] ? join(runDirectory(user), basename(defaultLogFile)) : defaultLogFile;
+  return user.env['DIRECTORD_RUN_DIR'] ? join(runDirectory(user), basename(defaultLogfile)) : defaultLogfile;
 }
 
 /** The default log file, or one in the run directory for a user who may not write that. */
 export function writableLogFile(path: string, user: User): string {
-  if (path !== defaultLogFile || user.uid === 0) return path;
+  if (path !== defaultLogfile || user.uid === 0) return path;
   try {
     accessSync(path, constants.W_OK);
     return path;

@@ -4,10 +4,10 @@ import type { Pool } from '../../scheduling/pool.ts';
 import type { Address, Family } from '../../util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
 
-export const SOCKADDR_BYTES = 28;
+const SOCKADDR_BYTES = 28;
 
 /** Length of a family's sockaddr. */
-export function sockaddrLength(family: Family): number {
+function sockaddrLength(family: Family): number {
   return family === 'inet' ? 16 : 28;
 }
 

@@ -38,7 +38,7 @@ export interface TableEvents {
   zeroed(service: Service | undefined): void;
 }
 
-export type { Destination as RelayDestination, Service as RelayService };
+export type { Service as RelayService };
 
 export class RelayTable {
   readonly #pool: Pool;

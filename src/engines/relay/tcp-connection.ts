@@ -14,7 +14,7 @@ import { Stream } from './stream.ts';
 import type { Owner, ThreadContext } from './thread-context.ts';
 
 /** Milliseconds a real server has to answer a connect before the next one is tried. */
-export const ATTEMPT_MILLISECONDS = 3000;
+const ATTEMPT_MILLISECONDS = 3000;
 
 const one = Uint8Array.of(1, 0, 0, 0);
 /** `struct linger` {on, 0 seconds}: close sends RST. */

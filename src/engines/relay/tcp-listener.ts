@@ -4,11 +4,10 @@ import { TcpState } from '../../connections/tcp-states.ts';
 import * as c from '../../platform/libc.ts';
 import type { Watcher } from './event-loop.ts';
 import type { ListenerSpec } from './protocol.ts';
-import { addressWords } from './socket-address.ts';
 import type { Attempts } from './tcp-connection.ts';
 import { refuse, TcpConnection } from './tcp-connection.ts';
 import type { ThreadContext } from './thread-context.ts';
-import { familyOf } from '../../util/ip.ts';
+import { VirtualEnd } from './virtual-end.ts';
 
 /** Connections accepted before others get their turn. */
 const MOST_ACCEPTS = 32;
@@ -22,8 +21,7 @@ export class TcpListener implements Watcher {
   readonly #attempts: Attempts;
   readonly #spec: ListenerSpec;
   readonly #fd: number;
-  readonly #virtual: Int32Array;
-  readonly #family: 4 | 6;
+  readonly #end: VirtualEnd;
   #reliefUntil = 0;
 
   constructor(thread: ThreadContext, attempts: Attempts, spec: ListenerSpec, fd: number) {
@@ -31,8 +29,7 @@ export class TcpListener implements Watcher {
     this.#attempts = attempts;
     this.#spec = spec;
     this.#fd = fd;
-    this.#virtual = addressWords(spec.address);
-    this.#family = familyOf(spec.address) === 'inet' ? 4 : 6;
+    this.#end = new VirtualEnd(spec, c.IPPROTO_TCP);
     thread.loop.watch(fd, this, 'level');
   }
 
@@ -63,12 +60,7 @@ export class TcpListener implements Watcher {
 
   #admit(client: number): void {
     const { key, peer, table, loop } = this.#thread;
-    key.protocol = c.IPPROTO_TCP;
-    key.family = this.#family;
-    peer.words(key.client);
-    key.clientPort = peer.port;
-    key.virtual.set(this.#virtual);
-    key.virtualPort = this.#spec.port;
+    this.#end.name(key, peer);
     // The client uses its port again while the old entry is still in TIME_WAIT or CLOSE: scheduled anew, as IPVS does.
     const old = table.find(key);
     if (old !== NO_SLOT) {

@@ -4,11 +4,11 @@
  */
 import { NO_SLOT } from '../../connections/connection-table.ts';
 import * as c from '../../platform/libc.ts';
-import { familyOf } from '../../util/ip.ts';
 import type { Watcher } from './event-loop.ts';
 import type { ListenerSpec } from './protocol.ts';
-import { addressWords, destinationSockaddr } from './socket-address.ts';
+import { destinationSockaddr } from './socket-address.ts';
 import type { Owner, ThreadContext } from './thread-context.ts';
+import { VirtualEnd } from './virtual-end.ts';
 
 const IPPROTO_UDP = 17;
 /** Datagrams taken before others get their turn. */
@@ -18,8 +18,7 @@ export class UdpListener implements Watcher {
   readonly #thread: ThreadContext;
   readonly #spec: ListenerSpec;
   readonly #fd: number;
-  readonly #virtual: Int32Array;
-  readonly #family: 4 | 6;
+  readonly #end: VirtualEnd;
   /** Flows that still answer through this socket. */
   readonly #flows = new Set<UdpFlow>();
 
@@ -27,8 +26,7 @@ export class UdpListener implements Watcher {
     this.#thread = thread;
     this.#spec = spec;
     this.#fd = fd;
-    this.#virtual = addressWords(spec.address);
-    this.#family = familyOf(spec.address) === 'inet' ? 4 : 6;
+    this.#end = new VirtualEnd(spec, IPPROTO_UDP);
     thread.loop.watch(fd, this, 'level');
   }
 
@@ -47,9 +45,9 @@ export class UdpListener implements Watcher {
     // Nothing waits here: a flow without a descriptor is refused at once.
   }
 
-  /** The service takes no new flows; its open ones go with its socket. */
+  /** Open flows go with the socket; their entries stay until their time is over, for a new listener to go on with. */
   close(): void {
-    for (const flow of this.#flows) flow.abandon();
+    for (const flow of this.#flows) flow.expire();
     this.#thread.loop.close(this.#fd);
   }
 
@@ -64,12 +62,7 @@ export class UdpListener implements Watcher {
   /** The flow of the datagram that was just read, old or new. */
   #flow(): UdpFlow | undefined {
     const { key, peer, table, owners, pool } = this.#thread;
-    key.protocol = IPPROTO_UDP;
-    key.family = this.#family;
-    peer.words(key.client);
-    key.clientPort = peer.port;
-    key.virtual.set(this.#virtual);
-    key.virtualPort = this.#spec.port;
+    this.#end.name(key, peer);
     const known = table.find(key);
     if (known !== NO_SLOT) {
       const owner = owners[known];
@@ -84,7 +77,12 @@ export class UdpListener implements Watcher {
 
   #open(slot: number): UdpFlow | undefined {
     const { peer, table } = this.#thread;
-    const flow = UdpFlow.open(this.#thread, this, slot, peer.bytes.slice(0, this.#family === 4 ? 16 : 28));
+    const flow = UdpFlow.open(
+      this.#thread,
+      this,
+      slot,
+      peer.bytes.slice(0, this.#end.family === 4 ? 16 : 28),
+    );
     if (flow === undefined) table.remove(slot);
     else this.#flows.add(flow);
     return flow;
@@ -177,11 +175,6 @@ class UdpFlow implements Watcher, Owner {
   }
 
   abort(): void {
-    this.expire();
-  }
-
-  /** Its listener closes. The entry stays until its time is over, for a new listener to go on with. */
-  abandon(): void {
     this.expire();
   }
 }
