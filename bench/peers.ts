@@ -37,7 +37,7 @@ export async function startPeers(lab: Lab): Promise<readonly Peer[]> {
 
 async function startRelay(lab: Lab): Promise<Peer> {
   const [web, bulk] = [80, 5301];
-  const program = await lab.startDirectord('--engine', 'relay', '--no-monitor', 'start');
+  const program = await lab.startDirectord('--no-monitor', 'start');
   const rules = [
     `-A -t ${lab.vip}:${web} -s rr`,
     ...lab.servers.map(({ endpoint }) => `-a -t ${lab.vip}:${web} -r ${endpoint} -m`),

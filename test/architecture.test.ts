@@ -58,6 +58,8 @@ t.test('the checker finds what breaks a rule', (t) => {
     ],
     ['engines/relay/a.ts', "import {\n  x,\n} from '../packet/b.ts';\n", 'relay imports engines/packet/b.ts'],
     ['engines/relay/a.ts', "import { x } from '../../config/model.ts';\n", 'relay imports config/model.ts'],
+    ['engines/a.ts', "import { x } from './relay/b.ts';\n", 'engine-parts imports engines/relay/b.ts'],
+    ['engines/engine.ts', "import { x } from './a.ts';\n", 'contract imports engines/a.ts'],
     [
       'monitor/a.ts',
       "import { x } from '../config/parse.ts';\n",
@@ -106,6 +108,7 @@ t.test('and leaves alone what breaks none', (t) => {
     ['util/a.ts', "import { isIPv4, isIPv6 } from 'node:net';\n"],
     ['util/a.ts', "// import { x } from '../daemon/run.ts'; with any luck: any\nconst s = ': any';\n"],
     ['engines/packet/a.ts', "import { parse } from '../../wire/ipv4.ts';\n"],
+    ['engines/packet/a.ts', "import { Tallies } from '../tallies.ts';\n"],
     ['platform/a.ts', "import koffi from 'koffi';\n"],
     ['bin/a.ts', "import { run } from '../daemon/run.ts';\n"],
   ];

@@ -16,7 +16,12 @@ interface Rule {
   readonly pure?: true;
 }
 
-/** `contract` is the engine contract, src/engines/engine.ts. */
+const forEngines = ['util', 'director', 'contract', 'scheduling', 'connections', 'platform'];
+
+/**
+ * `contract` is the engine contract, src/engines/engine.ts; `engine-parts` is what engines share, the other files of
+ * src/engines.
+ */
 export const rules: Readonly<Record<string, Rule>> = {
   util: { uses: [], pure: true },
   wire: { uses: ['util'], pure: true },
@@ -26,15 +31,17 @@ export const rules: Readonly<Record<string, Rule>> = {
   contract: { uses: ['util'], knows: ['director'], pure: true },
   config: { uses: ['util', 'director'] },
   monitor: { uses: ['util', 'director'], knows: ['config'] },
-  relay: { uses: ['util', 'director', 'contract', 'scheduling', 'connections', 'platform'] },
-  packet: { uses: ['util', 'director', 'contract', 'scheduling', 'connections', 'wire', 'platform'] },
-  ebpf: { uses: ['util', 'director', 'contract', 'scheduling', 'connections', 'wire', 'platform'] },
+  'engine-parts': { uses: forEngines },
+  relay: { uses: [...forEngines, 'engine-parts'] },
+  packet: { uses: [...forEngines, 'engine-parts', 'wire'] },
+  ebpf: { uses: [...forEngines, 'engine-parts', 'wire'] },
   observe: { uses: ['util', 'director', 'contract'] },
   control: { uses: ['util', 'director'], knows: ['contract', 'observe'] },
   platform: { uses: ['util'] },
   cli: { uses: ['util', 'director', 'control', 'observe', 'platform'], knows: ['contract', 'config'] },
   daemon: {
     uses: ['util', 'director', 'contract', 'config', 'monitor', 'relay', 'packet', 'ebpf'].concat([
+      'engine-parts',
       'observe',
       'control',
       'platform',
@@ -103,7 +110,8 @@ function importViolations(file: string, { from, typesOnly, names }: Import): rea
 
 function layerOf(file: string): string | undefined {
   const [folder = '', second = ''] = file.split('/');
-  const name = folder !== 'engines' ? folder : second === 'engine.ts' ? 'contract' : second;
+  const shared = second === 'engine.ts' ? 'contract' : 'engine-parts';
+  const name = folder !== 'engines' ? folder : second.endsWith('.ts') ? shared : second;
   return Object.hasOwn(rules, name) ? name : undefined;
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { directord } from '../cli/directord.ts';
+import { performOnHost } from '../daemon/perform-on-host.ts';
 import { perform } from '../daemon/perform.ts';
 import { isDetached, leaveParent, tellParent, tellParentReady } from '../platform/detach.ts';
 import { showManual } from '../platform/manual.ts';
@@ -12,13 +13,16 @@ const streams = {
   err: isDetached ? tellParent : (text: string): void => void process.stderr.write(text),
 };
 
+const user = { uid: process.getuid?.() ?? 0, env: process.env };
+
 const code = await directord(process.argv, {
   streams,
   showManual,
+  performOnHost: (command) => performOnHost(command, streams, user),
   perform: (invocation) =>
     perform(invocation, {
       streams,
-      user: { uid: process.getuid?.() ?? 0, env: process.env },
+      user,
       detached: isDetached,
       ready: () => {
         tellParentReady();

@@ -2,6 +2,9 @@
  * The argument grammar of `directord`, which is ldirectord's: options, then CONFIG and ACTION, then words that are
  * ignored. Our own long options are understood behind ACTION too, so that none of them is ever dropped in silence.
  */
+import type { HostCommand } from './host-commands.ts';
+import { asksAboutHost, parseHostCommand } from './host-commands.ts';
+
 const actions = [
   'start',
   'stop',
@@ -32,6 +35,7 @@ export interface Options {
 }
 
 export type CommandLine =
+  | HostCommand
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   /** Not understood. `problems` are lines for stderr; `hint` is one that ldirectord does not print. */
@@ -71,6 +75,7 @@ export async function parseArguments(args: readonly string[]): Promise<CommandLi
   // yargs takes `-6` for a negative number.
   const number = literal ? undefined : /^-(\d.*)/.exec(rest[0] ?? '')?.[1];
   if (number !== undefined) return { kind: 'usage', problems: [`Unknown option: ${number}`] };
+  if (!literal && asksAboutHost(rest, isAction)) return interpretHostCommand(front, rest);
   if (literal) return interpret(front, rest);
   const back = parse(rest, ownAnywhere, { 'unknown-options-as-args': true });
   return interpret(
@@ -108,6 +113,12 @@ function fields(parsed: Readonly<Record<string, unknown>>, error: string | undef
     words: [words, halted].flatMap((list) => (Array.isArray(list) ? list.map(String) : [])),
     problems: error === undefined ? [] : [error],
   };
+}
+
+function interpretHostCommand({ options, problems }: Fields, words: readonly string[]): CommandLine {
+  // What stands before the command is judged as if the command were an action.
+  const before = interpret({ options, problems }, ['start']);
+  return before.kind === 'action' ? parseHostCommand(words, before.options.engine) : before;
 }
 
 function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): CommandLine {

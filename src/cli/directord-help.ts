@@ -40,7 +40,8 @@ Options:
     -f|--foreground stay in the foreground, with pid file and log as
     configured.
 
-    --engine relay|packet|ebpf|auto what forwards the traffic.
+    --engine relay|packet|auto what forwards the traffic. auto: packet for
+    root where it can start, else relay.
 
     --control SOCKET the socket that directoradm connects to.
 

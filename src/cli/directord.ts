@@ -5,6 +5,7 @@
 import { basename } from 'node:path';
 import type { CommandLine } from './directord-arguments.ts';
 import { parseArguments } from './directord-arguments.ts';
+import type { HostCommand } from './host-commands.ts';
 import { usageText, versionText } from './directord-help.ts';
 
 export interface Streams {
@@ -24,6 +25,8 @@ export interface Surroundings {
   showManual(page: string): boolean;
   /** Does what an action asks for. @returns the exit code */
   perform(invocation: Invocation): Promise<number>;
+  /** Prepares or examines this host. @returns the exit code */
+  performOnHost(command: HostCommand): Promise<number>;
 }
 
 /** @param argv as `process.argv`: node, the program's path, arguments. @returns the exit code */
@@ -44,6 +47,9 @@ export async function directord(argv: readonly string[], surroundings: Surroundi
     case 'help':
       if (!surroundings.showManual('directord')) streams.out(usageText(program));
       return 0;
+    case 'realserver':
+    case 'doctor':
+      return surroundings.performOnHost(commandLine);
     case 'action':
       for (const word of commandLine.ignored) {
         streams.err(`${program}: ${word} is ignored: options stand before the configuration file\n`);

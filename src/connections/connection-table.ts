@@ -5,28 +5,29 @@
  * {@link #grow}.
  *
  * ```
- *   a record, 64 bytes:  used, protocol, family, state, flags | client x4 | virtual x4 | ports | destination |
- *                        next in its hash chain (or of the free slots) | user x2 | template | hash
- *   beside it 20 bytes:  head of a hash chain, timer
+ *   a record, 64 bytes:  used, protocol, family, state, flags | client x4 | virtual x4 | ports |
+ *                        destination (of a free one: the next free one) | template | user x4
+ *   beside it 28 bytes:  hash chain 12, timer 16
+ *   and where asked for: chain of the reply's key 12, links of the half-open ones 8
  * ```
  */
 import type { Pool } from '../scheduling/pool.ts';
-import { KEY_WORDS } from './connection-key.ts';
-import type { ConnectionKey } from './connection-key.ts';
+import { ConnectionKey, KEY_WORDS } from './connection-key.ts';
+import { HalfOpen } from './half-open.ts';
+import { HashChains, NO_SLOT } from './hash-chains.ts';
 import { hashKey } from './hash.ts';
 import { TCP } from './protocols.ts';
 import { isActive, TcpState } from './tcp-states.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import type { ConnectionTimeouts } from './timeouts.ts';
 
-/** No connection. */
-export const NO_SLOT = -1;
+export { NO_SLOT };
 
 const RECORD_WORDS = 16;
 const RECORD_SHIFT = 4;
 
 /** Offsets of a record's words. The first ten are those of the key, with more bits in word 0. */
-const R = { destination: 10, next: 11, user: 12, template: 14, hash: 15 } as const;
+const R = { client: 1, virtual: 5, ports: 9, destination: 10, template: 11, user: 12 } as const;
 
 /** Word 0: protocol and family as in the key (0 in a free record), then these. */
 const KEY_MASK = 0x7ff;
@@ -49,14 +50,25 @@ export interface ConnectionTableOptions {
   /** Which of the pool's counts it keeps. */
   readonly counts?: 'connections' | 'templates';
   /** Told which templates connections refer to. */
-  readonly templates?: TemplateHolder;
+  readonly templates?: TemplateHolder | undefined;
+  /** Also found by the key of what the destination answers. */
+  readonly twoWay?: boolean;
+  /**
+   * The most connections that are half-open: not {@link ConnectionTable.confirm}ed. The oldest makes room for one too
+   * many, and for any new connection when the table has reached its limit. Without it all count as confirmed.
+   */
+  readonly halfOpen?: number;
+  /** Told of a half-open connection that is about to make room. It must leave the table as it is. */
+  readonly evicted?: ((slot: number) => void) | undefined;
 }
 
 /** Whoever keeps persistence templates alive while connections refer to them. */
 export interface TemplateHolder {
   hold(template: number): void;
   release(template: number): void;
-  /** A connection that refers to it was established: the client is real. */
+  /** A connection that refers to it was confirmed: no flood may cost the client its server. */
+  confirm(template: number): void;
+  /** A connection that refers to it was established: listings show it. */
   assure(template: number): void;
 }
 
@@ -68,8 +80,14 @@ export class ConnectionTable {
   readonly #countsTemplates: boolean;
   readonly #templates: TemplateHolder | undefined;
   readonly #timers: TimerWheel;
+  readonly #chains: HashChains;
+  readonly #replies: HashChains | undefined;
+  readonly #replyKey = new ConnectionKey();
+  readonly #halfOpen: HalfOpen | undefined;
+  readonly #halfOpenLimit: number;
+  readonly #evicted: ((slot: number) => void) | undefined;
   #records: Int32Array;
-  #heads: Int32Array;
+  #capacity: number;
   #size = 0;
   /** Slots from here on were never used. */
   #fresh = 0;
@@ -84,8 +102,13 @@ export class ConnectionTable {
     this.#countsTemplates = counts === 'templates';
     this.#templates = options.templates;
     this.#timers = new TimerWheel(capacity, options.now);
+    this.#capacity = capacity;
     this.#records = new Int32Array(capacity * RECORD_WORDS);
-    this.#heads = new Int32Array(capacity).fill(NO_SLOT);
+    this.#chains = new HashChains(capacity);
+    this.#replies = options.twoWay === true ? new HashChains(capacity) : undefined;
+    this.#halfOpen = options.halfOpen === undefined ? undefined : new HalfOpen(capacity);
+    this.#halfOpenLimit = options.halfOpen ?? 0;
+    this.#evicted = options.evicted;
   }
 
   /** Connections in the table. */
@@ -93,46 +116,64 @@ export class ConnectionTable {
     return this.#size;
   }
 
+  /** Half-open connections in the table. */
+  get halfOpen(): number {
+    return this.#halfOpen?.size ?? 0;
+  }
+
   /** Slots that it has memory for. */
   get capacity(): number {
-    return this.#heads.length;
+    return this.#capacity;
   }
 
   /** Memory that it takes. */
   get bytes(): number {
-    return this.#records.byteLength + this.#heads.byteLength + this.#timers.bytes;
+    const always = this.#records.byteLength + this.#chains.bytes + this.#timers.bytes;
+    return always + (this.#replies?.bytes ?? 0) + (this.#halfOpen?.bytes ?? 0);
   }
 
   /** The slot of the connection with this key, or NO_SLOT. */
   find(key: ConnectionKey): number {
     const hash = hashKey(key.words, this.#seed);
-    let slot = this.#heads[hash & (this.capacity - 1)] as number;
-    while (slot !== NO_SLOT && !(this.#word(slot, R.hash) === hash && this.#matches(slot, key.words))) {
-      slot = this.#word(slot, R.next);
-    }
+    let slot = this.#chains.first(hash);
+    while (slot !== NO_SLOT && !this.#matches(slot, key.words)) slot = this.#chains.after(slot, hash);
     return slot;
   }
 
   /**
-   * Enters a connection whose key is not in the table: state 0, counted as inactive. Its slot stays the same until it is
-   * removed.
-   * @returns its slot, or NO_SLOT when the table has reached its limit
+   * The slot of the connection whose destination answers with this key, or NO_SLOT: client as in its own key, the
+   * destination's address and {@link destinationPort} in place of the virtual ones. Of several the newest. Finds nothing
+   * in a table that is not two-way.
+   */
+  findReply(key: ConnectionKey): number {
+    const chains = this.#replies;
+    if (chains === undefined) return NO_SLOT;
+    const hash = hashKey(key.words, this.#seed);
+    let slot = chains.first(hash);
+    while (slot !== NO_SLOT && !this.#matchesReply(slot, key.words)) slot = chains.after(slot, hash);
+    return slot;
+  }
+
+  /**
+   * Enters a connection whose key is not in the table: state 0, half-open, counted as inactive. Its slot stays the same
+   * until it is removed.
+   * @returns its slot, or NO_SLOT when the table has reached its limit and none of its connections is half-open
    */
   insert(key: ConnectionKey, destination: number, now: number): number {
-    if (this.#size >= this.#limit) return NO_SLOT;
+    if (this.#size >= this.#limit && !this.#evict()) return NO_SLOT;
     const slot = this.#allocate();
     const at = slot << RECORD_SHIFT;
     const records = this.#records;
-    records[at] = 0;
-    this.#writeKey(slot, key);
+    records.set(key.words, at);
     records[at + R.destination] = destination;
-    records[at + R.user] = 0;
-    records[at + R.user + 1] = 0;
+    for (let word = at + R.user; word < at + RECORD_WORDS; word++) records[word] = 0;
     records[at + R.template] = NO_SLOT;
-    this.#chain(slot);
+    this.#chains.add(slot, hashKey(key.words, this.#seed));
+    this.#chainReply(slot);
     this.#size++;
     this.#timers.start(slot, now + this.#timeouts.ofNew(key.protocol) * 1000);
     this.#count(slot, 1);
+    this.doubt(slot);
     return slot;
   }
 
@@ -141,11 +182,42 @@ export class ConnectionTable {
     return this.#word(slot, R.destination);
   }
 
+  /** Port that its destination answers from: that of the virtual service where the destination has port 0. */
+  destinationPort(slot: number): number {
+    const port = this.#pool.port(this.destination(slot));
+    return port === 0 ? this.#word(slot, R.ports) & 0xffff : port;
+  }
+
   /** Moves a connection to another destination: nothing of it has reached the one it has. */
   rebind(slot: number, destination: number): void {
     this.#count(slot, -1);
+    this.#replies?.remove(slot);
     this.#setWord(slot, R.destination, destination);
+    this.#chainReply(slot);
     this.#count(slot, 1);
+  }
+
+  /**
+   * Somebody is there: a second packet, or an answer, was seen. It makes room for no other any more. A TCP connection is
+   * confirmed by being established, whatever states it was in before.
+   */
+  confirm(slot: number): void {
+    if (this.#halfOpen?.remove(slot) !== true) return;
+    const template = this.template(slot);
+    if (template !== NO_SLOT) this.#templates?.confirm(template);
+  }
+
+  /** Takes it for half-open again, as the newest. */
+  doubt(slot: number): void {
+    const halfOpen = this.#halfOpen;
+    if (halfOpen === undefined) return;
+    halfOpen.remove(slot);
+    halfOpen.add(slot);
+    if (halfOpen.size > this.#halfOpenLimit) this.#evict();
+  }
+
+  isHalfOpen(slot: number): boolean {
+    return this.#halfOpen?.has(slot) === true;
   }
 
   /** Pool slot of its service. */
@@ -171,12 +243,12 @@ export class ConnectionTable {
     this.#setWord(slot, 0, (this.#word(slot, 0) & 0xffff) | (flags << FLAGS_SHIFT));
   }
 
-  /** Two 32-bit words for the engine's own use, 0 at first. */
-  user(slot: number, word: 0 | 1): number {
+  /** Four 32-bit words for the engine's own use, 0 at first. */
+  user(slot: number, word: 0 | 1 | 2 | 3): number {
     return this.#word(slot, R.user + word);
   }
 
-  setUser(slot: number, word: 0 | 1, value: number): void {
+  setUser(slot: number, word: 0 | 1 | 2 | 3, value: number): void {
     this.#setWord(slot, R.user + word, value);
   }
 
@@ -190,6 +262,7 @@ export class ConnectionTable {
     this.#setWord(slot, R.template, template);
     if (template === NO_SLOT) return;
     this.#templates?.hold(template);
+    if (!this.isHalfOpen(slot)) this.#templates?.confirm(template);
     if (this.#isEstablished(slot)) this.#templates?.assure(template);
   }
 
@@ -204,8 +277,10 @@ export class ConnectionTable {
       this.#pool.move(this.destination(slot), active ? 'active' : 'inactive');
     }
     this.#timers.restart(slot, now + this.#timeouts.of(protocol, state) * 1000);
+    if (!this.#isEstablished(slot)) return;
+    if (protocol === TCP) this.confirm(slot);
     const template = this.template(slot);
-    if (template !== NO_SLOT && this.#isEstablished(slot)) this.#templates?.assure(template);
+    if (template !== NO_SLOT) this.#templates?.assure(template);
   }
 
   /** A packet that left the state as it is: restarts the timer. */
@@ -227,13 +302,20 @@ export class ConnectionTable {
   remove(slot: number): void {
     if (this.#word(slot, 0) === 0) throw new RangeError(`no connection in slot ${slot}`);
     this.#timers.stop(slot);
+    this.#halfOpen?.remove(slot);
     this.#count(slot, -1);
     this.#releaseTemplate(slot);
-    this.#unchain(slot);
+    this.#chains.remove(slot);
+    this.#replies?.remove(slot);
     this.#setWord(slot, 0, 0);
-    this.#setWord(slot, R.next, this.#free);
+    this.#setWord(slot, R.destination, this.#free);
     this.#free = slot;
     this.#size--;
+  }
+
+  /** What its timer does when it runs out, at once: IPVS's "expire now". */
+  expire(slot: number): void {
+    this.remove(slot);
   }
 
   /**
@@ -242,17 +324,27 @@ export class ConnectionTable {
    */
   advance(now: number, expired: (slot: number) => number): void {
     this.#timers.advance(now, (slot) => {
+      // while it is being asked about, it must not make room for one that is inserted meanwhile
+      const halfOpen = this.#halfOpen?.remove(slot) === true;
       const seconds = expired(slot);
-      if (seconds > 0) this.setTimeout(slot, seconds, now);
-      else this.remove(slot);
+      if (seconds <= 0) {
+        this.remove(slot);
+        return;
+      }
+      this.setTimeout(slot, seconds, now);
+      if (halfOpen) this.doubt(slot);
     });
   }
 
   /** Gives it another key, which is not in the table either, or which nobody looks for. */
   rekey(slot: number, key: ConnectionKey): void {
-    this.#unchain(slot);
-    this.#writeKey(slot, key);
-    this.#chain(slot);
+    this.#chains.remove(slot);
+    this.#replies?.remove(slot);
+    const more = this.#word(slot, 0) & ~KEY_MASK;
+    this.#records.set(key.words, slot << RECORD_SHIFT);
+    this.#setWord(slot, 0, more | this.#word(slot, 0));
+    this.#chains.add(slot, hashKey(key.words, this.#seed));
+    this.#chainReply(slot);
   }
 
   /** Reads its key. */
@@ -279,12 +371,25 @@ export class ConnectionTable {
     return true;
   }
 
-  #writeKey(slot: number, key: ConnectionKey): void {
+  /** A destination of another family, at a tunnel's end, answers past the director. */
+  #matchesReply(slot: number, key: Int32Array): boolean {
     const at = slot << RECORD_SHIFT;
-    const more = this.#word(slot, 0) & ~KEY_MASK;
-    this.#records.set(key.words, at);
-    this.#setWord(slot, 0, more | this.#word(slot, 0));
-    this.#setWord(slot, R.hash, hashKey(key.words, this.#seed));
+    const records = this.#records;
+    const pool = this.#pool;
+    const destination = this.destination(slot);
+    const word = key[0] as number;
+    const family = word >> 8;
+    if (((records[at] as number) & KEY_MASK) !== word || pool.family(destination) !== family) return false;
+    if (key[R.ports] !== this.#replyPorts(slot)) return false;
+    for (let i = 0; i < (family === 4 ? 1 : 4); i++) {
+      if (key[R.client + i] !== records[at + R.client + i]) return false;
+      if (key[R.virtual + i] !== pool.addressWord(destination, i)) return false;
+    }
+    return true;
+  }
+
+  #replyPorts(slot: number): number {
+    return (this.#word(slot, R.ports) & ~0xffff) | this.destinationPort(slot);
   }
 
   #isEstablished(slot: number): boolean {
@@ -306,42 +411,42 @@ export class ConnectionTable {
   #allocate(): number {
     const slot = this.#free;
     if (slot !== NO_SLOT) {
-      this.#free = this.#word(slot, R.next);
+      this.#free = this.destination(slot);
       return slot;
     }
     if (this.#fresh === this.capacity) this.#grow();
     return this.#fresh++;
   }
 
+  /** Makes room for the new by removing the oldest half-open connection. @returns false when there is none */
+  #evict(): boolean {
+    if (this.#halfOpen === undefined || this.#halfOpen.size === 0) return false;
+    const slot = this.#halfOpen.oldest;
+    this.#evicted?.(slot);
+    this.remove(slot);
+    return true;
+  }
+
   /** Doubles the capacity. Slots stay the same. */
   #grow(): void {
-    const capacity = this.capacity * 2;
+    const capacity = this.#capacity * 2;
+    this.#capacity = capacity;
     const records = new Int32Array(capacity * RECORD_WORDS);
     records.set(this.#records);
     this.#records = records;
-    this.#heads = new Int32Array(capacity).fill(NO_SLOT);
+    this.#chains.grow();
+    this.#replies?.grow();
     this.#timers.grow(capacity);
-    this.forEach((slot) => {
-      this.#chain(slot);
-    });
+    this.#halfOpen?.grow(capacity);
   }
 
-  #chain(slot: number): void {
-    const bucket = this.#word(slot, R.hash) & (this.capacity - 1);
-    this.#setWord(slot, R.next, this.#heads[bucket] as number);
-    this.#heads[bucket] = slot;
-  }
-
-  #unchain(slot: number): void {
-    const bucket = this.#word(slot, R.hash) & (this.capacity - 1);
-    const next = this.#word(slot, R.next);
-    let before = this.#heads[bucket] as number;
-    if (before === slot) {
-      this.#heads[bucket] = next;
-      return;
-    }
-    while (this.#word(before, R.next) !== slot) before = this.#word(before, R.next);
-    this.#setWord(before, R.next, next);
+  #chainReply(slot: number): void {
+    if (this.#replies === undefined) return;
+    const key = this.#replyKey.words;
+    this.key(slot, this.#replyKey);
+    for (let i = 0; i < 4; i++) key[R.virtual + i] = this.#pool.addressWord(this.destination(slot), i);
+    key[R.ports] = this.#replyPorts(slot);
+    this.#replies.add(slot, hashKey(key, this.#seed));
   }
 
   #word(slot: number, word: number): number {

@@ -21,7 +21,10 @@ export interface PersistentService {
   readonly everyPort: boolean;
 }
 
-export interface PersistenceOptions extends Omit<ConnectionTableOptions, 'counts' | 'templates'> {
+export interface PersistenceOptions extends Omit<
+  ConnectionTableOptions,
+  'counts' | 'templates' | 'twoWay' | 'evicted'
+> {
   /** IPVS's `expire_quiescent_template`: a quiescent destination loses its clients at their next connection. */
   readonly expireQuiescent?: boolean;
 }
@@ -35,8 +38,12 @@ export const INVALID_PORT = 65535;
 /** Protocol number of templates of firewall marks: all protocols share them. */
 const IP = 0;
 
+/** Word for the count of connections that refer to it. */
 const CONTROLLED = 0;
+
+/** Flags. */
 const ASSURED = 1;
+const CONFIRMED = 2;
 
 export class PersistenceTable implements TemplateHolder {
   /** The templates, for listing. */
@@ -46,7 +53,8 @@ export class PersistenceTable implements TemplateHolder {
   readonly #key = new ConnectionKey();
 
   constructor(pool: Pool, options: PersistenceOptions) {
-    this.table = new ConnectionTable(pool, { ...options, counts: 'templates' });
+    const own = { counts: 'templates', templates: undefined, twoWay: false, evicted: undefined } as const;
+    this.table = new ConnectionTable(pool, { ...options, ...own });
     this.#pool = pool;
     this.#expireQuiescent = options.expireQuiescent ?? false;
   }
@@ -58,7 +66,12 @@ export class PersistenceTable implements TemplateHolder {
   find(connection: ConnectionKey, service: PersistentService): number {
     this.#formKey(connection, service);
     const template = this.table.find(this.#key);
-    if (template === NO_SLOT || this.#isValid(template)) return template;
+    if (template === NO_SLOT) return NO_SLOT;
+    if (this.#isValid(template)) {
+      // the connection that is made from it may evict others, whose templates must not make room by evicting this one
+      if (this.table.isHalfOpen(template)) this.table.doubt(template);
+      return template;
+    }
     this.#key.virtualPort = INVALID_PORT;
     this.table.rekey(template, this.#key);
     return NO_SLOT;
@@ -89,19 +102,27 @@ export class PersistenceTable implements TemplateHolder {
 
   /** `NONE`, or `ASSURED` once a connection from it was established. */
   stateName(template: number): 'NONE' | 'ASSURED' {
-    return this.table.flags(template) === ASSURED ? 'ASSURED' : 'NONE';
+    return (this.table.flags(template) & ASSURED) !== 0 ? 'ASSURED' : 'NONE';
   }
 
   hold(template: number): void {
     this.table.setUser(template, CONTROLLED, this.controlled(template) + 1);
+    this.table.confirm(template);
   }
 
+  /** One that nobody refers to, and none of whose connections was confirmed, may make room for others. */
   release(template: number): void {
-    this.table.setUser(template, CONTROLLED, this.controlled(template) - 1);
+    const controlled = this.controlled(template) - 1;
+    this.table.setUser(template, CONTROLLED, controlled);
+    if (controlled === 0 && (this.table.flags(template) & CONFIRMED) === 0) this.table.doubt(template);
+  }
+
+  confirm(template: number): void {
+    this.table.setFlags(template, this.table.flags(template) | CONFIRMED);
   }
 
   assure(template: number): void {
-    this.table.setFlags(template, ASSURED);
+    this.table.setFlags(template, this.table.flags(template) | ASSURED);
   }
 
   /** Lets time pass; to be called about once a second. */

@@ -1,3 +1,5 @@
-/** IP protocol numbers that connections can have. */
+/** IP protocol numbers: of connections, and of the errors about them. */
+export const ICMP = 1;
 export const TCP = 6;
 export const UDP = 17;
+export const ICMPV6 = 58;

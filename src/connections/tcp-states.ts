@@ -45,6 +45,9 @@ export const tcpStateNames = [
 /** Two-letter codes of the tables below, by state. */
 const codes = ['NO', 'ES', 'SS', 'SR', 'FW', 'TW', 'CL', 'CW', 'LA', 'LI', 'SA'];
 
+/** In a table that tells differences. */
+const SAME = 0xff;
+
 /** Per direction and event (`syn`, `fin`, `ack`, `rst`): the next state, in columns of the current one. */
 const transitions = `
   NO ES SS SR FW TW CL CW LA LI SA   from
@@ -61,16 +64,34 @@ const transitions = `
   ES ES SS ES FW TW CL CW CL LI ES
   CL CL CL SR CL CL CL CL LA LI CL`;
 
+/** The same with `secure_tcp`, where it differs: a client is believed only once the server has said more than SYN ACK. */
+const secureTransitions = `
+  NO ES SS SR FW TW CL CW LA LI SA   from
+  .. .. .. .. .. .. .. .. .. .. SA   input: client to server
+  .. .. .. .. .. .. .. .. .. .. SA
+  .. .. .. SR .. .. .. .. .. .. SA
+  .. .. .. .. .. .. .. .. .. .. CL
+  .. .. .. SA .. .. .. .. .. .. SA   output: server to client
+  .. .. .. .. .. .. .. .. .. .. ..
+  .. .. .. .. .. .. .. .. .. .. ..
+  .. .. .. .. .. .. .. .. .. .. ..
+  SA .. .. .. SA SA SA SA SA SA SA   input only
+  .. .. .. .. .. .. .. .. .. .. ..
+  .. .. .. .. .. .. .. .. .. .. ..
+  .. .. .. .. .. .. .. .. .. .. ..`;
+
 const EVENTS = 4;
 const STATES = tcpStateNames.length;
-const table = Uint8Array.from(
-  transitions
-    .trim()
-    .split('\n')
-    .slice(1)
-    .flatMap((row) => row.trim().split(' ').slice(0, STATES)),
-  (code) => codes.indexOf(code),
-);
+const table = parse(transitions);
+const secureTable = parse(secureTransitions).map((state, at) => (state === SAME ? (table[at] ?? 0) : state));
+
+function parse(text: string): Uint8Array {
+  const rows = text.trim().split('\n').slice(1);
+  return Uint8Array.from(
+    rows.flatMap((row) => row.trim().split(' ').slice(0, STATES)),
+    (code) => (code === '..' ? SAME : codes.indexOf(code)),
+  );
+}
 
 const FIN = 0x01;
 const SYN = 0x02;
@@ -85,10 +106,11 @@ export function tcpEvent(flags: number): TcpEvent {
   return (flags & ACK) !== 0 ? TcpEvent.ack : TcpEvent.other;
 }
 
-/** The state after a packet. Allocates nothing. */
-export function nextTcpState(direction: Direction, event: TcpEvent, state: number): TcpState {
+/** The state after a packet; `secure` as the sysctl `secure_tcp`. Allocates nothing. */
+export function nextTcpState(direction: Direction, event: TcpEvent, state: number, secure = false): TcpState {
   if (event === TcpEvent.other) return TcpState.close;
-  return (table[(direction * EVENTS + event) * STATES + state] ?? TcpState.close) as TcpState;
+  const next = (secure ? secureTable : table)[(direction * EVENTS + event) * STATES + state];
+  return (next ?? TcpState.close) as TcpState;
 }
 
 /** Whether a TCP connection in this state counts as active. UDP flows never do. */

@@ -7,6 +7,7 @@ import { directordVersion } from '../cli/directord-help.ts';
 import { ControlServer } from '../control/server.ts';
 import { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
+import { guardName } from '../platform/kernel-guard.ts';
 import { systemClock } from '../util/clock.ts';
 import { chooseEngine } from './engine-choice.ts';
 import type { Monitored } from './monitored-configuration.ts';
@@ -51,7 +52,8 @@ export class Daemon {
       },
       mtu: interfaceMtu,
     });
-    const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director);
+    const packet = { guard: guardName(parts.control), sysctls: [] };
+    const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director, packet);
     info(`directord ${version}, engine ${reason}`);
 
     const backend = new TableBackend({ director, engine, clock: systemClock, problem });

@@ -1,7 +1,9 @@
-/** Which engine a daemon runs with. This version has one, the relay; whoever asks for another is told. */
+/** Which engine a daemon runs with: the one that it is asked for, or the best one that can run on this host. */
 import type { EngineChoice } from '../cli/directord-arguments.ts';
-import type { Timeouts, VirtualService } from '../director/table.ts';
+import type { TableSource } from '../engines/child-engine.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
+import type { PacketOptions } from '../engines/packet/packet.ts';
+import { FirstThatStarts } from './first-that-starts.ts';
 
 export interface ChosenEngine {
   readonly engine: Engine;
@@ -9,27 +11,43 @@ export interface ChosenEngine {
   readonly reason: string;
 }
 
-/** The table that an engine follows. */
-export interface TableSource {
-  services(): readonly VirtualService[];
-  timeouts(): Timeouts;
-}
-
 /** @throws with a message for people when there is no such engine */
 export async function chooseEngine(
   choice: EngineChoice,
   events: EngineEvents,
   table: TableSource,
+  packetOptions: PacketOptions,
+  isRoot = process.geteuid?.() === 0,
 ): Promise<ChosenEngine> {
-  if (choice === 'packet' || choice === 'ebpf') {
-    throw new Error(
-      `--engine ${choice}: this version of directord has the relay engine only; use --engine relay or auto`,
-    );
+  const relay = (): Promise<Engine> => loadRelay(events, table);
+  const packet = (): Promise<Engine> => loadPacket(events, table, packetOptions);
+  switch (choice) {
+    case 'relay':
+      return { engine: await relay(), reason: 'relay, as asked for' };
+    case 'packet':
+      return { engine: await packet(), reason: 'packet, as asked for' };
+    case 'ebpf':
+      throw new Error(
+        '--engine ebpf: this version of directord does not have it yet; use --engine packet, relay or auto',
+      );
+    case 'auto':
+      break;
   }
-  const { createRelay } = await import('../engines/relay/relay.ts');
+  if (!isRoot) {
+    return { engine: await relay(), reason: 'relay, because the others need root' };
+  }
   return {
-    engine: createRelay(events, table),
-    reason:
-      choice === 'relay' ? 'relay, as asked for' : 'relay, because this version of directord has no other',
+    engine: new FirstThatStarts(await packet(), await relay(), events),
+    reason: 'packet, the best that this version of directord has',
   };
+}
+
+async function loadRelay(events: EngineEvents, table: TableSource): Promise<Engine> {
+  const { createRelay } = await import('../engines/relay/relay.ts');
+  return createRelay(events, table);
+}
+
+async function loadPacket(events: EngineEvents, table: TableSource, options: PacketOptions): Promise<Engine> {
+  const { createPacket } = await import('../engines/packet/packet.ts');
+  return createPacket(events, table, options);
 }

@@ -16,7 +16,7 @@ import { act } from './actions.ts';
 import { startInBackground } from './background.ts';
 import { errorLines } from './diagnostics.ts';
 import { chooseEngine } from './engine-choice.ts';
-import { load, readAgain } from './load.ts';
+import { defaultConfiguration, load, readAgain } from './load.ts';
 import type { LogTarget } from './log-target.ts';
 import { openLog, sinkFor } from './log-target.ts';
 import type { User } from './places.ts';
@@ -33,9 +33,6 @@ export interface Host {
   ready: () => void;
   exit: (code: number) => never;
 }
-
-/** Where CONFIG is looked for when none is given. */
-const defaultConfig = 'ldirectord.cf';
 
 /** @returns the exit code. Never rejects: what was thrown on the way is for people. */
 export async function perform(invocation: Invocation, host: Host): Promise<number> {
@@ -61,9 +58,9 @@ async function performWhatMayThrow(invocation: Invocation, host: Host): Promise<
   // The grammar has no `check` without a configuration.
   if (!options.monitor && action !== 'check') return command(invocation, action, host, target, undefined);
 
-  const loaded = await load(config ?? defaultConfig);
+  const loaded = await load(config ?? defaultConfiguration);
   if (loaded === undefined) {
-    const reason = `Config file ${config ?? defaultConfig} not found`;
+    const reason = `Config file ${config ?? defaultConfiguration} not found`;
     streams.err(`${reason}\n`);
     if (program === 'directord') {
       streams.err('(looked for a plain file in /etc/ha.d, in /etc/ha.d/conf, and as it is given)\n');
@@ -103,7 +100,9 @@ async function check(
   warnings: readonly Diagnostic[],
 ): Promise<number> {
   const silent = { info: () => undefined, problem: () => undefined };
-  const { engine } = await chooseEngine(options.engine, silent, new Director({ applied: () => undefined }));
+  // It is asked what it refuses, and not started.
+  const director = new Director({ applied: () => undefined });
+  const { engine } = await chooseEngine(options.engine, silent, director, { guard: '', sysctls: [] });
   streams.out(checkText(configuration));
   for (const warning of [...warnings, ...warningsAbout(configuration, engine)]) {
     streams.err(`${formatDiagnostic(warning)}\n`);

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Invocation } from '../../src/cli/directord.ts';
+import type { HostCommand } from '../../src/cli/host-commands.ts';
 import { directord, programName } from '../../src/cli/directord.ts';
 
 interface Answer {
@@ -7,12 +8,14 @@ interface Answer {
   readonly out: string;
   readonly err: string;
   readonly asked: Invocation | undefined;
+  readonly onHost: HostCommand | undefined;
 }
 
 async function run(words: readonly string[], path = '/usr/sbin/directord', manual = false): Promise<Answer> {
   let out = '';
   let err = '';
   let asked: Invocation | undefined;
+  let onHost: HostCommand | undefined;
   const code = await directord(['node', path, ...words], {
     streams: {
       out: (text) => (out += text),
@@ -23,8 +26,12 @@ async function run(words: readonly string[], path = '/usr/sbin/directord', manua
       asked = invocation;
       return Promise.resolve(42);
     },
+    performOnHost: (command) => {
+      onHost = command;
+      return Promise.resolve(43);
+    },
   });
-  return { code, out, err, asked };
+  return { code, out, err, asked, onHost };
 }
 
 const defaults = { debug: false, foreground: false, engine: 'auto', control: undefined, monitor: true };
@@ -131,4 +138,50 @@ void t.test('the name it was called by', async (t) => {
   t.equal(programName('/opt/dist/bin/directord.js'), 'directord');
   t.match(await run(['bogus'], '/usr/sbin/ldirectord'), { out: /^Usage:\n {4}ldirectord /, err: /^$/ });
   t.equal((await run(['x.cf', 'start'], '/usr/sbin/ldirectord')).asked?.program, 'ldirectord');
+});
+
+void t.test('the commands about this host', async (t) => {
+  const realserver = {
+    kind: 'realserver',
+    config: 'x.cf',
+    mode: 'print',
+    via: undefined,
+    as: undefined,
+    marked: [],
+  };
+  const understood: [string, object][] = [
+    ['realserver x.cf', realserver],
+    ['realserver', { ...realserver, config: undefined }],
+    ['realserver x.cf --apply --via arp', { ...realserver, mode: 'apply', via: 'arp' }],
+    ['realserver --remove x.cf', { ...realserver, mode: 'remove' }],
+    ['realserver --as 2001:DB8::0:1 x.cf', { ...realserver, as: '2001:db8::1' }],
+    [
+      'realserver x.cf --vip 10.1.0.1,10.1.0.2 --vip ::1',
+      { ...realserver, marked: ['10.1.0.1', '10.1.0.2', '::1'] },
+    ],
+    ['doctor', { kind: 'doctor', config: undefined, engine: 'auto' }],
+    ['doctor x.cf --engine packet', { kind: 'doctor', config: 'x.cf', engine: 'packet' }],
+    ['--engine relay doctor x.cf', { kind: 'doctor', config: 'x.cf', engine: 'relay' }],
+  ];
+  for (const [words, command] of understood) {
+    const { code, onHost, err } = await run(words.split(' '));
+    t.same({ code, onHost, err }, { code: 43, onHost: command, err: '' }, words);
+  }
+  const refused: [string, string][] = [
+    ['realserver x.cf --apply --remove', 'realserver: --apply and --remove exclude each other\n'],
+    ['realserver x.cf --via dr', 'realserver: Unknown way: dr (one of iptables, arp, ipip)\n'],
+    ['realserver x.cf --as rs1', 'realserver: --as rs1: not an IP address\n'],
+    ['realserver x.cf --force', "realserver: Unknown option '--force'\n"],
+    ['doctor x.cf y.cf', 'doctor: one configuration file at most: x.cf y.cf\n'],
+    ['doctor --engine kernel', 'doctor: Unknown engine: kernel (one of auto, relay, packet, ebpf)\n'],
+    ['-x doctor', 'Unknown option: x\n'],
+  ];
+  for (const [words, complaint] of refused) {
+    const { code, err, onHost } = await run(words.split(' '));
+    t.same({ code, err, onHost }, { code: 255, err: complaint, onHost: undefined }, words);
+  }
+  for (const words of ['doctor check', 'realserver start', 'doctor try-restart', '-- doctor status']) {
+    const { asked, onHost } = await run(words.split(' '));
+    t.same([asked?.config === undefined, onHost], [false, undefined], `${words}: a file of that name`);
+  }
 });

@@ -1,17 +1,16 @@
-/** The connection table against a Map, its timers with a clock of our own, and its size with a million connections. */
-import assert from 'node:assert/strict';
-import fc from 'fast-check';
+/** The connection table: keys, counts, timers with a clock of our own, replies, floods, and its size with a million connections. */
 import t from 'tap';
 import { ConnectionKey } from '../../src/connections/connection-key.ts';
 import { ConnectionTable, NO_SLOT } from '../../src/connections/connection-table.ts';
+import type { ConnectionTableOptions } from '../../src/connections/connection-table.ts';
 import { TCP, UDP } from '../../src/connections/protocols.ts';
-import { isActive, TcpState } from '../../src/connections/tcp-states.ts';
+import { TcpState } from '../../src/connections/tcp-states.ts';
 import { ConnectionTimeouts } from '../../src/connections/timeouts.ts';
 import { Pool } from '../../src/scheduling/pool.ts';
 
 /** A pool with two destinations and an empty table; time starts at `now` milliseconds. */
-function lab(options: { capacity?: number; limit?: number; now?: number } = {}) {
-  const pool = Pool.create({ services: 1, destinations: 2 });
+function lab(options: Partial<ConnectionTableOptions> = {}) {
+  const pool = Pool.create({ services: 1, destinations: 4 });
   const service = pool.addService(1, 0);
   const servers = ['10.2.0.11', '10.2.0.12'].map((address) => pool.addDestination(service, address, 80));
   const timeouts = new ConnectionTimeouts();
@@ -179,105 +178,6 @@ void t.test('the limit refuses new connections until old ones go', (t) => {
   t.end();
 });
 
-interface Entry {
-  readonly slot: number;
-  readonly destination: number;
-  readonly protocol: number;
-  state: number;
-  deadline: number;
-}
-
-const ports = fc.integer({ min: 1, max: 6 });
-const steps = fc.array(
-  fc.oneof(
-    {
-      weight: 4,
-      arbitrary: fc.record({ type: fc.constant('open' as const), port: ports, udp: fc.boolean() }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({ type: fc.constant('state' as const), port: ports, state: fc.nat(10) }),
-    },
-    { weight: 3, arbitrary: fc.record({ type: fc.constant('touch' as const), port: ports }) },
-    { weight: 2, arbitrary: fc.record({ type: fc.constant('remove' as const), port: ports }) },
-    { weight: 2, arbitrary: fc.record({ type: fc.constant('wait' as const), time: fc.nat(90_000) }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), time: fc.nat(3_000_000) }) },
-  ),
-  { maxLength: 120, size: 'max' },
-);
-
-void t.test('it holds what a Map would hold', (t) => {
-  const agrees = fc.property(steps, (steps) => {
-    const { table, first, second, timeouts, pool } = lab({ capacity: 2 });
-    const model = new Map<number, Entry>();
-    let now = 0;
-    for (const step of steps) {
-      const entry = 'port' in step ? model.get(step.port) : undefined;
-      if (step.type === 'open' && entry === undefined) {
-        const protocol = step.udp ? UDP : TCP;
-        const destination = step.port % 2 === 0 ? first : second;
-        const slot = table.insert(keyOf(step.port, protocol), destination, now);
-        model.set(step.port, {
-          slot,
-          destination,
-          protocol,
-          state: 0,
-          deadline: now + (step.udp ? 300_000 : 3_000),
-        });
-      } else if (step.type === 'state' && entry !== undefined) {
-        table.setState(entry.slot, step.state, now);
-        entry.state = step.state;
-        entry.deadline = now + 1000 * timeouts.of(entry.protocol, entry.state);
-      } else if (step.type === 'touch' && entry !== undefined) {
-        table.touch(entry.slot, now);
-        entry.deadline = now + 1000 * timeouts.of(entry.protocol, entry.state);
-      } else if (step.type === 'remove' && entry !== undefined && 'port' in step) {
-        table.remove(entry.slot);
-        model.delete(step.port);
-      } else if (step.type === 'wait') {
-        now += step.time;
-        table.advance(now, (slot) => {
-          const [port, entry] = [...model].find(([, entry]) => entry.slot === slot) ?? [0, undefined];
-          assert.ok(entry !== undefined && entry.deadline <= now, 'expired early');
-          model.delete(port);
-          return 0;
-        });
-        for (const { deadline } of model.values()) assert.ok(deadline > now - 1000, 'expired late');
-      }
-      const seen: number[] = [];
-      table.forEach((slot) => seen.push(slot));
-      const entries = [...model.values()];
-      assert.deepEqual(
-        seen,
-        entries.map(({ slot }) => slot).sort((a, b) => a - b),
-      );
-      assert.equal(table.size, model.size);
-      for (const [port, { protocol, slot, state }] of model) {
-        assert.equal(table.find(keyOf(port, protocol)), slot);
-        assert.equal(table.state(slot), state);
-      }
-      for (const destination of [first, second]) {
-        const mine = entries.filter((entry) => entry.destination === destination);
-        const active = mine.filter(({ protocol, state }) => protocol === TCP && isActive(state)).length;
-        assert.deepEqual(
-          [pool.active(destination), pool.inactive(destination)],
-          [active, mine.length - active],
-        );
-      }
-    }
-  });
-  t.doesNotThrow(() => {
-    fc.assert(agrees);
-  });
-  t.end();
-});
-
-function keyOf(port: number, protocol: number): ConnectionKey {
-  return port % 3 === 0
-    ? key.set(protocol, `2001:db8::${port}`, port, '2001:db8::100', 80)
-    : key.set(protocol, '10.1.0.2', port, '10.1.0.100', 80);
-}
-
 void t.test('a million connections in at most 96 bytes each', (t) => {
   const million = 2 ** 20;
   const { table, first, second, counts } = lab();
@@ -290,6 +190,8 @@ void t.test('a million connections in at most 96 bytes each', (t) => {
   }
   t.equal(table.size, million);
   t.ok(table.bytes <= 96 * million, `${table.bytes / million} bytes`);
+  const twoWay = lab({ capacity: million, twoWay: true, halfOpen: 1 }).table.bytes / million;
+  t.ok(twoWay <= 128, `two-way ${twoWay} bytes`);
   key.client[0] = 0x0a010000 + 4711;
   t.equal(table.find(key), 4711 * 16 + 15);
   t.same(counts(), [`${million / 4}/0`, `${(million * 3) / 4}/0`]);
@@ -317,5 +219,96 @@ void t.test('a connection that goes to another destination is counted there, and
   t.equal(table.destination(slot), second);
   table.remove(slot);
   t.same(counts(), ['0/0', '0/0']);
+  t.end();
+});
+
+void t.test('a reply is found by what the destination answers with', (t) => {
+  const { pool, service, table, first, second } = lab({ twoWay: true });
+  const anyPort = pool.addDestination(service, '10.2.0.13', 0);
+  const reply = (port: number, server: string, serverPort: number) =>
+    table.findReply(key.set(TCP, '10.1.0.2', port, server, serverPort));
+  const slot = table.insert(tcp(50001), first, 0);
+  t.equal(table.destinationPort(slot), 80);
+  t.equal(reply(50001, '10.2.0.11', 80), slot);
+  t.equal(reply(50001, '10.2.0.12', 80), NO_SLOT, 'another server');
+  t.equal(reply(50001, '10.2.0.11', 81), NO_SLOT, 'another port');
+  t.equal(reply(50002, '10.2.0.11', 80), NO_SLOT, 'another connection');
+  table.rebind(slot, second);
+  t.same([reply(50001, '10.2.0.11', 80), reply(50001, '10.2.0.12', 80)], [NO_SLOT, slot]);
+  table.rekey(slot, tcp(50007));
+  t.same([reply(50001, '10.2.0.12', 80), reply(50007, '10.2.0.12', 80)], [NO_SLOT, slot]);
+  const mapped = table.insert(key.set(TCP, '10.1.0.2', 50003, '10.1.0.100', 8443), anyPort, 0);
+  t.equal(table.destinationPort(mapped), 8443, 'port 0: the one that the client asked for');
+  t.equal(reply(50003, '10.2.0.13', 8443), mapped);
+  const tunnel = pool.addDestination(service, '2001:db8::11', 80);
+  table.insert(tcp(50009), tunnel, 0);
+  t.equal(reply(50009, '32.1.13.184', 80), NO_SLOT, 'its address begins as an IPv6 server of an IPv4 client');
+  const older = table.insert(tcp(50005), first, 0);
+  const newer = table.insert(key.set(TCP, '10.1.0.2', 50005, '10.1.0.101', 80), first, 0);
+  for (let port = 1; port <= 2000; port++) table.insert(tcp(port), first, 0);
+  t.equal(reply(50005, '10.2.0.11', 80), newer, 'of two with one reply the newer, also after growing');
+  table.expire(newer);
+  t.equal(reply(50005, '10.2.0.11', 80), older);
+  t.equal(lab().table.findReply(tcp(1)), NO_SLOT, 'nothing in a table that is not two-way');
+  t.end();
+});
+
+void t.test('a flood of SYNs costs the oldest half-open connections, never an established one', (t) => {
+  const evicted: number[] = [];
+  const { table, first, counts } = lab({
+    halfOpen: 100,
+    limit: 1000,
+    evicted: (slot) => evicted.push(slot),
+  });
+  const established = table.insert(tcp(1), first, 0);
+  table.setState(established, TcpState.synRecv, 0);
+  table.setState(established, TcpState.established, 0);
+  table.setState(established, TcpState.closeWait, 0);
+  const flow = table.insert(key.set(UDP, '10.1.0.2', 1, '10.1.0.100', 53), first, 0);
+  table.confirm(flow);
+  const closed = table.insert(tcp(2), first, 0);
+  table.setState(closed, TcpState.close, 0);
+  const single = table.insert(key.set(UDP, '10.1.0.2', 2, '10.1.0.100', 53), first, 0);
+  for (let port = 1001; port <= 6000; port++) {
+    table.setState(table.insert(tcp(port, '192.0.2.1'), first, 0), TcpState.synRecv, 0);
+  }
+  t.equal(table.size, 102);
+  t.equal(table.halfOpen, 100);
+  t.ok(table.capacity <= 1024);
+  t.same(counts(), ['100/2', '0/0']);
+  t.equal(table.find(tcp(1)), established);
+  t.equal(table.find(key.set(UDP, '10.1.0.2', 1, '10.1.0.100', 53)), flow);
+  t.same(
+    evicted.slice(0, 2),
+    [closed, single],
+    'reset before it was established, and a single datagram, go like a SYN',
+  );
+  t.equal(table.find(tcp(5900, '192.0.2.1')), NO_SLOT);
+  t.not(table.find(tcp(5901, '192.0.2.1')), NO_SLOT, 'the newest stay');
+  t.equal(evicted.length, 4902);
+  t.end();
+});
+
+void t.test('at its limit the oldest half-open connection makes room, or nothing does', (t) => {
+  const { table, first } = lab({ limit: 2, halfOpen: 10 });
+  const old = table.insert(tcp(1), first, 0);
+  const kept = table.insert(tcp(2), first, 0);
+  table.setState(kept, TcpState.established, 0);
+  t.equal(table.insert(tcp(3), first, 0), old, 'its slot is taken');
+  t.equal(table.find(tcp(1)), NO_SLOT);
+  table.confirm(table.find(tcp(3)));
+  t.equal(table.insert(tcp(4), first, 0), NO_SLOT);
+  t.equal(table.find(tcp(2)), kept);
+  t.end();
+});
+
+void t.test('a half-open connection that is asked about at expiry makes room for nobody', (t) => {
+  const { table, first, counts } = lab({ limit: 1, halfOpen: 1 });
+  const slot = table.insert(tcp(1), first, 0);
+  table.advance(4_000, () => (table.insert(tcp(2), first, 4_000) === NO_SLOT ? 60 : 0));
+  t.equal(table.find(tcp(1)), slot);
+  t.ok(table.isHalfOpen(slot), 'and is still half-open when it lives on');
+  table.advance(70_000, remove);
+  t.same([table.size, table.halfOpen, ...counts()], [0, 0, '0/0', '0/0']);
   t.end();
 });

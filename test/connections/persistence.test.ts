@@ -158,3 +158,58 @@ void t.test('a deleted server loses them, a quiescent one with expire_quiescent_
   }
   t.end();
 });
+
+void t.test(
+  'a flood of made-up clients leaves a bounded number of templates, and those of real ones',
+  (t) => {
+    const pool = Pool.create({ services: 1, destinations: 1 });
+    const server = pool.addDestination(pool.addService(1, 0), '10.2.0.11', 80);
+    const timeouts = new ConnectionTimeouts();
+    const common = { timeouts, now: 0, halfOpen: 8 };
+    const persistence = new PersistenceTable(pool, { ...common, seed: 1 });
+    const connections = new ConnectionTable(pool, {
+      ...common,
+      seed: 2,
+      templates: persistence,
+      twoWay: true,
+    });
+    const key = new ConnectionKey();
+    const open = (client: string, protocol: number = TCP) => {
+      key.set(protocol, client, 50001, VIP, 80);
+      const known = persistence.find(key, plain);
+      const template = known === NO_SLOT ? persistence.insert(key, plain, server, 0) : known;
+      const slot = connections.insert(key, server, 0);
+      connections.setTemplate(slot, template);
+      return { slot, template };
+    };
+    const real = open('10.1.0.2');
+    connections.setState(real.slot, TcpState.established, 0);
+    const flow = open('10.1.0.3', UDP);
+    connections.confirm(flow.slot);
+    connections.expire(real.slot);
+    connections.expire(flow.slot);
+    const made = Array.from({ length: 2000 }, (_, i) => ({
+      client: `10.9.${i >> 8}.${i & 255}`,
+      protocol: i % 3 === 0 ? UDP : TCP,
+    }));
+    const opened = made.map(({ client, protocol }) => open(client, protocol));
+    t.equal(connections.size, 8);
+    t.ok(
+      pool.persistent(server) <= 8 + 8 + 2,
+      'of the half-open ones, as many more, and of those who were there',
+    );
+    t.equal(persistence.find(key.set(TCP, '10.1.0.2', 50002, VIP, 80), plain), real.template);
+    t.equal(persistence.find(key.set(UDP, '10.1.0.3', 50002, VIP, 80), plain), flow.template);
+    const template = (client: string, protocol: number) =>
+      persistence.table.find(key.set(protocol, client, 0, VIP, 80));
+    const oldest = made.find(({ client, protocol }) => template(client, protocol) !== NO_SLOT);
+    if (oldest === undefined) throw new Error('no template is left');
+    const kept = template(oldest.client, oldest.protocol);
+    connections.expire(opened.at(-1)?.slot ?? NO_SLOT);
+    open('10.1.0.2');
+    t.equal(open(oldest.client, oldest.protocol).template, kept, 'found again');
+    t.equal(template(oldest.client, oldest.protocol), kept, 'and not evicted by the connection made from it');
+    t.equal(persistence.controlled(kept), 1);
+    t.end();
+  },
+);

@@ -15,13 +15,18 @@ const flagBits = { F: 0x01, S: 0x02, R: 0x04, P: 0x08, A: 0x10, U: 0x20 } as con
 const directions = { '>': Direction.input, '<': Direction.output, '|': Direction.inputOnly } as const;
 
 /** The state after packets such as `>S <SA >A`: `>` from the client, `<` from the server, `|` from the client with gate. */
-function after(packets: string): string {
+function after(packets: string, secure = false): string {
   const state = packets.split(' ').reduce((state, packet) => {
     const flags = Array.from(packet.slice(1)).reduce(
       (sum, flag) => sum | flagBits[flag as keyof typeof flagBits],
       0,
     );
-    return nextTcpState(directions[packet.charAt(0) as keyof typeof directions], tcpEvent(flags), state);
+    return nextTcpState(
+      directions[packet.charAt(0) as keyof typeof directions],
+      tcpEvent(flags),
+      state,
+      secure,
+    );
   }, 0);
   return stateName(TCP, state);
 }
@@ -51,6 +56,22 @@ void t.test('gate and ipip: only the client is seen', (t) => {
   t.equal(after('|S |A |FA |A'), 'FIN_WAIT');
   t.equal(after('|S |A |A'), 'ESTABLISHED', 'what the server does is invisible');
   t.equal(after('|S |A |R'), 'CLOSE');
+  t.end();
+});
+
+void t.test('secure_tcp: established when the server goes on, not when the client says so', (t) => {
+  const secure = (packets: string) => after(packets, true);
+  t.equal(secure('>S'), 'SYN_RECV');
+  t.equal(secure('>S >A'), 'SYN_RECV', 'a client alone opens nothing');
+  t.equal(secure('>S <SA'), 'SYNACK');
+  t.equal(secure('>S <SA >A'), 'SYNACK');
+  t.equal(secure('>S <SA >S >FA'), 'SYNACK');
+  t.equal(secure('>S <SA >A <A'), 'ESTABLISHED');
+  t.equal(secure('>S <SA >R'), 'CLOSE');
+  t.equal(secure('>S <SA >A <A >FA <A <FA >A'), 'TIME_WAIT', 'from there on as without');
+  t.equal(secure('|S'), 'SYNACK');
+  t.equal(secure('|S |A'), 'ESTABLISHED');
+  t.equal(secure('|S |A |FA |S'), 'SYNACK');
   t.end();
 });
 

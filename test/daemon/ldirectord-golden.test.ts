@@ -36,6 +36,7 @@ async function ldirectord(...words: readonly string[]): Promise<Omit<RecordedAct
   const rc = await directord(['node', '/usr/sbin/ldirectord', ...words], {
     streams,
     showManual: () => false,
+    performOnHost: () => Promise.reject(new Error('ldirectord has no such command')),
     perform: (invocation) =>
       perform(invocation, {
         streams,

@@ -146,8 +146,9 @@ async function stay(lab: Lab): Promise<void> {
 }
 
 async function directord(lab: Lab, config: string, action: string): Promise<void> {
-  command('director', `directord ${relative(lab.directory, config)} ${action}`);
-  const { code, stdout, stderr } = await lab.directord(config, action);
+  const engine = ['start', 'check'].includes(action) ? ['--engine', 'relay'] : [];
+  command('director', ['directord', ...engine, relative(lab.directory, config), action].join(' '));
+  const { code, stdout, stderr } = await lab.directord(...engine, config, action);
   output(`${stdout}${stderr}`);
   if (code !== 0) throw new BrokenClaim(`directord ${action} ended with exit status ${code ?? 'none'}`);
 }

@@ -13,7 +13,7 @@ ${servers.map((server) => `    real6=[${server.address6 ?? ''}]:80 masq\n`).join
     request="test.html"
     receive="OK"
 `);
-  await lab.startDirectord('--engine', 'relay', config, 'start');
+  await lab.startDirectord(config, 'start');
   await lab.untilPoolOf(['[2001:db8:2::11]:80', '[2001:db8:2::12]:80', '[2001:db8:2::13]:80'], 10);
   const url = `http://[${lab.vip6}]/`;
   t.same(tally(await lab.curl(9, url)), { rs1: 3, rs2: 3, rs3: 3 }, 'spread over three servers');
@@ -36,7 +36,7 @@ virtual=${lab.vip}:80
     checktype=connect
     proxyprotocol=${version}
 `);
-    await lab.startDirectord('--engine', 'relay', config, 'start');
+    await lab.startDirectord(config, 'start');
     await lab.untilPoolOf(['10.2.0.11:81'], 10);
     t.match(await lab.curl(1), [/^rs1 10\.1\.0\.2 \d+ 10\.1\.0\.100$/], 'its address and the VIP it asked');
   });

@@ -8,7 +8,7 @@ Prot LocalAddress:Port Scheduler Flags
 `;
 
 scenario('directoradm runs a director alone', async (t, lab) => {
-  await lab.startDirectord('--engine', 'relay', '--no-monitor', 'start');
+  await lab.startDirectord('--no-monitor', 'start');
   const service = ['-t', '10.1.0.100:80'];
   const adm = async (t: Test, ...args: readonly string[]) => {
     t.same(await lab.adm(...args), { code: 0, signal: null, stdout: '', stderr: '' }, args.join(' '));

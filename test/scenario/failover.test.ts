@@ -8,7 +8,7 @@ scenario('a server that dies under load costs the connections that were open to 
   if (which('wrk') === undefined) throw new Error('wrk is missing: make deps');
   const { servers } = lab;
   const [, dying] = servers;
-  await lab.startDirectord('--engine', 'relay', lab.writeConfig(lab.usualConfig()), 'start');
+  await lab.startDirectord(lab.writeConfig(lab.usualConfig()), 'start');
   await lab.untilPool(servers, 10);
   const connections = 30;
   const load = lab.client.start(['wrk', '-t1', `-c${connections}`, '-d6s', lab.url]);
@@ -33,12 +33,7 @@ scenario('a server that dies under load costs the connections that were open to 
 });
 
 scenario('a forwarder that is killed is back within two seconds, with the table', async (t, lab) => {
-  const directord = await lab.startDirectord(
-    '--engine',
-    'relay',
-    lab.writeConfig(lab.usualConfig()),
-    'start',
-  );
+  const directord = await lab.startDirectord(lab.writeConfig(lab.usualConfig()), 'start');
   await lab.untilPool(lab.servers, 10);
   const table = (await lab.adm('-S', '-n')).stdout;
   t.equal((await lab.curl(3)).length, 3, 'it serves');

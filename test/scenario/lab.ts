@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Host, type Surroundings } from './lab/host.ts';
 import { parseListing, type ListedService } from './lab/listing.ts';
-import { Network, sweepNamespaces, whyNoNamespaces } from './lab/network.ts';
+import { Network, sweepNamespaces, virtual, whyNoNamespaces, type NetworkOptions } from './lab/network.ts';
 import { openFiles } from './lab/open-files.ts';
 import { directoradm, directord, helper, which } from './lab/paths.ts';
 import type { Finished, Program } from './lab/program.ts';
@@ -28,6 +28,17 @@ export { waitFor };
 export type { Finished, Program, WebServer };
 
 export type LabKind = 'namespaces' | 'loopback';
+
+export interface LabOptions extends Partial<NetworkOptions> {
+  /** What {@link Lab.startDirectord} starts. */
+  readonly engine?: 'relay' | 'packet';
+}
+
+/** How a destination must be named for the way that replies have. */
+const methods = { nat: 'masq', direct: 'gate', tunnel: 'ipip' } as const;
+
+/** Where real servers take GUE packets. */
+const guePort = 6080;
 
 const sites = [
   { name: 'rs1', number: 11 },
@@ -47,22 +58,29 @@ export class Lab {
   readonly directory: string;
   readonly client: Host;
   readonly director: Host;
+  /** 10.3.0.2 behind the client; there only if it was asked for. */
+  readonly far: Host;
   readonly servers: readonly WebServer[];
   readonly fallback: WebServer;
   readonly vip: string;
-  readonly vip6 = '2001:db8:1::100';
+  readonly vip6 = virtual.inet6;
+  /** `masq`, `gate` or `ipip`: what fits the network. */
+  readonly forwarding: 'masq' | 'gate' | 'ipip';
   readonly port: number;
   /** What one process may have open. */
   readonly openFiles: number;
   readonly env: NodeJS.ProcessEnv;
+  readonly #engine: 'relay' | 'packet';
   readonly #network: Network | undefined;
   readonly #running = new Set<Program>();
 
   /** Builds the network and starts the web servers. */
-  static async open(kind: LabKind = 'namespaces'): Promise<Lab> {
-    const lab = new Lab(kind);
+  static async open(kind: LabKind = 'namespaces', options: LabOptions = {}): Promise<Lab> {
+    const lab = new Lab(kind, options);
     try {
-      await Promise.all([...lab.servers, lab.fallback].map((server) => server.start()));
+      const sites = [...lab.servers, lab.fallback];
+      await Promise.all(sites.map((server) => server.start()));
+      if (options.routing === 'tunnel') await Promise.all(sites.map(({ host }) => lab.#endTunnels(host)));
     } catch (error) {
       lab.destroy();
       throw error;
@@ -70,7 +88,7 @@ export class Lab {
     return lab;
   }
 
-  private constructor(kind: LabKind) {
+  private constructor(kind: LabKind, options: LabOptions) {
     installExits();
     sweep();
     opened += 1;
@@ -87,17 +105,22 @@ export class Lab {
     const { limit, prefix } = openFiles();
     const surroundings: Surroundings = { env: this.env, prefix, running: this.#running };
     this.openFiles = limit;
-    this.#network = kind === 'namespaces' ? new Network(`dl${id}-`) : undefined;
+    const { engine = 'relay', routing = 'nat', offloads = 'on', far = false } = options;
+    this.#engine = engine;
+    this.forwarding = methods[routing];
+    const network = { routing, offloads, far };
+    this.#network = kind === 'namespaces' ? new Network(`dl${id}-`, network) : undefined;
     labs.add(this);
     const host = (name: string) => new Host(name, this.#network?.namespace(name), surroundings);
     const webServer = ({ name, number }: (typeof sites)[number]) =>
-      new WebServer(host(name), addresses(kind, number), join(this.directory, name), limit);
-    this.vip = kind === 'namespaces' ? '10.1.0.100' : '127.0.0.100';
+      new WebServer(host(name), addresses(kind, number, routing), join(this.directory, name), limit);
+    this.vip = kind === 'namespaces' ? virtual.inet : '127.0.0.100';
     this.port = kind === 'namespaces' ? 80 : 8000;
     try {
       this.#network?.build(sites);
       this.client = host('client');
       this.director = host('director');
+      this.far = host('far');
       this.servers = sites.slice(0, 3).map(webServer);
       this.fallback = webServer({ name: 'fallback', number: 20 });
     } catch (error) {
@@ -128,7 +151,7 @@ export class Lab {
   }
 
   /** A configuration like the one that people have: three real servers, a fallback, checks every second. */
-  usualConfig(reals = this.servers.map((server) => `real=${server.endpoint} masq`)): string {
+  usualConfig(reals = this.servers.map((server) => `real=${server.endpoint} ${this.forwarding}`)): string {
     return `checktimeout=1
 checkinterval=1
 failurecount=1
@@ -138,7 +161,7 @@ quiescent=no
 cleanstop=yes
 
 virtual=${this.vip}:${this.port}
-${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${line}\n`).join('')}    protocol=tcp
+${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line) => `    ${line}\n`).join('')}    protocol=tcp
     scheduler=rr
     # how a real server shows that it is well
     service=http
@@ -154,7 +177,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${lin
 
   /** Starts `directord -f` on the director; resolves when its control socket answers. */
   async startDirectord(...args: readonly string[]): Promise<Program> {
-    const program = this.director.start([directord, '-f', ...args]);
+    const program = this.director.start([directord, '-f', '--engine', this.#engine, ...args]);
     await waitFor(
       'directord to answer',
       10,
@@ -240,6 +263,14 @@ ${[...reals, `fallback=${this.fallback.endpoint} masq`].map((line) => `    ${lin
     rmSync(this.directory, { recursive: true, force: true });
   }
 
+  async #endTunnels(host: Host): Promise<void> {
+    const program = this.helper(host, 'decapsulate', guePort);
+    await waitFor(`${host.name} to end tunnels`, 10, () => {
+      if (program.finished !== undefined) throw new Error(`decapsulate ended: ${program.finished.stderr}`);
+      return program.lines().includes('ready');
+    });
+  }
+
   async #stopDaemons(): Promise<void> {
     const pids = this.#daemons();
     for (const pid of pids) signalIfAlive(pid, 'SIGTERM');
@@ -262,9 +293,10 @@ function whySkip(): string | false {
   return missing.length > 0 && `needs ${missing.join(', ')} (make deps)`;
 }
 
-function addresses(kind: LabKind, number: number): Addresses {
+function addresses(kind: LabKind, number: number, routing: NetworkOptions['routing']): Addresses {
   if (kind === 'loopback') return { address: `127.0.0.${number}`, port: 8080 };
-  return { address: `10.2.0.${number}`, address6: `2001:db8:2::${number}`, port: 80 };
+  const more = routing === 'nat' ? [] : Object.values(virtual);
+  return { address: `10.2.0.${number}`, address6: `2001:db8:2::${number}`, port: 80, more };
 }
 
 /** Whether a process lives and was started for this lab: the pid in a left-over file may be another's by now. */

@@ -6,7 +6,7 @@ import { waitFor, type Program } from './lab.ts';
 scenario('a reload drops none of ten thousand idle connections', async (t, lab) => {
   const reals = (weight: number) => lab.servers.map(({ endpoint }) => `real=${endpoint} masq ${weight}`);
   const config = lab.writeConfig(lab.usualConfig(reals(1)));
-  const directord = await lab.startDirectord('--engine', 'relay', config, 'start');
+  const directord = await lab.startDirectord(config, 'start');
   await lab.untilPool(lab.servers, 10);
 
   // A client takes one descriptor, a relayed connection two, and each forwarding thread may have its own so many.

@@ -1,11 +1,15 @@
 /** A tap test with a laboratory of its own. */
 import t, { type Test } from 'tap';
-import { Lab, skipReason } from './lab.ts';
+import { Lab, skipReason, type LabOptions } from './lab.ts';
 
 /** Runs `body` in a new lab; skipped, with the reason, where there can be none. A failure shows the director's log. */
-export function scenario(name: string, body: (t: Test, lab: Lab) => Promise<void>): void {
+export function scenario(
+  name: string,
+  body: (t: Test, lab: Lab) => Promise<void>,
+  options: LabOptions = {},
+): void {
   void t.test(name, { skip: skipReason, timeout: 60_000 }, async (t) => {
-    const lab = await Lab.open();
+    const lab = await Lab.open('namespaces', options);
     t.teardown(async () => {
       if (!t.passing()) t.comment(`log of the director:\n${lab.log()}`);
       await lab.close();

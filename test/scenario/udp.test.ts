@@ -4,7 +4,7 @@ import { waitFor } from './lab.ts';
 scenario('a UDP service: replies come from the VIP, a client stays with its server', async (t, lab) => {
   const echoes = lab.servers.map((s) => lab.helper(s.host, 'udp-echo', s.address, 5353, s.name));
   await waitFor('the echo servers', 10, () => echoes.every((echo) => echo.lines()[0] === 'ready'));
-  await lab.startDirectord('--engine', 'relay', '--no-monitor', 'start');
+  await lab.startDirectord('--no-monitor', 'start');
   const rules = ['-A -u 10.1.0.100:5353 -s rr'];
   for (const { address } of lab.servers) rules.push(`-a -u 10.1.0.100:5353 -r ${address}:5353 -m`);
   t.match(await lab.admInput(`${rules.join('\n')}\n`, '-R'), { code: 0, stderr: '' });

@@ -9,22 +9,16 @@ import * as c from '../../platform/libc.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import { Pool } from '../../scheduling/pool.ts';
 import { canonicalAddress, familyOf } from '../../util/ip.ts';
-import type { ConnectionEntry, Counters, EngineReport } from '../engine.ts';
-import { zeroCounters } from '../engine.ts';
-import { siblingModule } from './module-url.ts';
-import type {
-  FromForwarder,
-  FromThread,
-  ListenerSpec,
-  Request,
-  ThreadData,
-  ToForwarder,
-  ToThread,
-} from './protocol.ts';
+import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
+import { CounterReport } from '../counter-report.ts';
+import type { ConnectionEntry } from '../engine.ts';
+import { siblingModule } from '../module-url.ts';
+import { PoolTable } from '../pool-table.ts';
+import { Tallies } from '../tallies.ts';
 import { openService } from './listen.ts';
-import type { RelayService } from './table.ts';
-import { RelayTable } from './table.ts';
-import { Tallies } from './tallies.ts';
+import { Listeners } from './listeners.ts';
+import type { FromThread, ListenerSpec, ThreadData, ToThread } from './protocol.ts';
+import { refusal } from './refusal.ts';
 
 const size: PoolSize = { services: 16384, destinations: 65536 };
 const wantedOpenFiles = 1_048_576;
@@ -37,16 +31,16 @@ const retryPause = 1000;
 interface Thread {
   readonly worker: Worker;
   readonly wake: number;
-  readonly tallies: Tallies;
 }
 
 class Forwarder {
   readonly #buffer = new SharedArrayBuffer(Pool.bytes(size));
   readonly #pool = new Pool(this.#buffer, size);
   readonly #threads: Thread[] = [];
-  readonly #table: RelayTable;
-  /** What the counters stood at when a slot's present life, or zeroing, began; by tally row. */
-  readonly #baselines = new Map<number, Counters>();
+  readonly #tallies: Tallies[] = [];
+  readonly #table: PoolTable;
+  readonly #listeners: Listeners;
+  readonly #counters: CounterReport;
   /** Answers still missing from threads, by request. */
   readonly #waiting = new Map<number, { missing: number; connections: ConnectionEntry[]; closed: number }>();
   readonly #failures = new Map<number, { count: number; error: string }>();
@@ -60,29 +54,59 @@ class Forwarder {
   readonly #absent = new Set<number>();
 
   constructor() {
-    this.#table = new RelayTable(this.#pool, size, {
+    const listeners = new Listeners({
+      pool: this.#pool,
       toThreads: (message) => {
         if (message.type === 'listen' && !this.#mayListen(message.spec)) return;
         if (message.type === 'unlisten') this.#letGo(message.service);
         this.#toThreads(message);
       },
-      problem: (message) => {
-        tell({ type: 'problem', message });
-      },
       serviceAdded: (spec) => {
         this.#mayListen(spec);
+      },
+    });
+    this.#listeners = listeners;
+    const table = new PoolTable(this.#pool, size, {
+      refusal,
+      engine: 'relay',
+      timeouts: (timeouts) => {
+        this.#toThreads({ type: 'timeouts', timeouts });
+      },
+      problem: (message) => {
+        tell({ type: 'problem', message });
       },
       slotTaken: (kind, slot) => {
         if (kind === 'service') {
           this.#shut.delete(slot);
           this.#absent.delete(slot);
         }
-        this.#setBaseline(kind === 'service' ? slot : size.services + slot);
+        this.#counters.slotTaken(kind, slot);
       },
       zeroed: (service) => {
-        this.#zero(service);
+        this.#counters.zero(service);
+      },
+      serviceAdded: (service) => {
+        listeners.serviceAdded(service);
+      },
+      serviceEdited: (service, before) => {
+        listeners.serviceEdited(service, before);
+      },
+      serviceRemoved: (service) => {
+        listeners.serviceRemoved(service);
+      },
+      destinationSet: (...change) => {
+        listeners.destinationSet(...change);
+      },
+      destinationRemoved: (...change) => {
+        listeners.destinationRemoved(...change);
+      },
+      applied: (touched) => {
+        listeners.applied(table, touched);
       },
     });
+    this.#table = table;
+    const services = () => table.services();
+    this.#counters = new CounterReport({ pool: this.#pool, size, tallies: this.#tallies, services });
   }
 
   async start(threads: number): Promise<void> {
@@ -104,13 +128,14 @@ class Forwarder {
 
   #startThread(): Promise<void> {
     const wake = c.eventfd(0, c.SOCK_NONBLOCK | c.SOCK_CLOEXEC);
-    const tallies = Tallies.buffer(size.services + size.destinations);
+    const tallies = new SharedArrayBuffer(Tallies.bytes(size.services + size.destinations));
     const workerData: ThreadData = { pool: this.#buffer, size, tallies, wake };
     const worker = new Worker(siblingModule(import.meta.url, 'thread'), {
       workerData,
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
-    this.#threads.push({ worker, wake, tallies: new Tallies(tallies) });
+    this.#threads.push({ worker, wake });
+    this.#tallies.push(new Tallies(tallies));
     return new Promise((resolve, reject) => {
       worker.on('error', (error: Error) => {
         reject(error);
@@ -167,7 +192,8 @@ class Forwarder {
   #retryShut(): void {
     for (const [name, end] of this.#lettingGo) if (end < performance.now()) this.#lettingGo.delete(name);
     for (const [slot, { spec }] of this.#shut) {
-      const wanted = this.#table.service(slot)?.listening === true;
+      const service = this.#table.service(slot);
+      const wanted = service !== undefined && this.#listeners.isOpen(service);
       if (wanted && this.#mayListen(spec)) this.#toThreads({ type: 'listen', spec });
     }
   }
@@ -247,7 +273,7 @@ class Forwarder {
 
   #request(id: number, request: Request): void {
     if (request === 'report') {
-      tell({ type: 'report', id, report: this.#report() });
+      tell({ type: 'report', id, report: this.#counters.report() });
       return;
     }
     this.#waiting.set(id, { missing: this.#threads.length, connections: [], closed: 0 });
@@ -271,70 +297,12 @@ class Forwarder {
       process.disconnect();
     }
   }
-
-  #report(): EngineReport {
-    return {
-      services: Array.from(this.#table.services(), (service) => ({
-        id: service.id,
-        counters: this.#counters(service.slot),
-        destinations: Array.from(service.destinations.values(), ({ id, slot }) => ({
-          id,
-          counters: this.#counters(size.services + slot),
-          active: this.#pool.active(slot),
-          inactive: this.#pool.inactive(slot),
-          persistent: this.#pool.persistent(slot),
-        })),
-      })),
-    };
-  }
-
-  #counters(row: number): Counters {
-    const base = this.#baselines.get(row);
-    const total = this.#total(row);
-    return base === undefined ? total : subtract(total, base);
-  }
-
-  #total(row: number): Counters {
-    return this.#threads.reduce((sum, { tallies }) => add(sum, tallies.read(row)), zeroCounters);
-  }
-
-  #setBaseline(row: number): void {
-    const total = this.#total(row);
-    if (total.connections === 0 && total.inPackets === 0 && total.outPackets === 0)
-      this.#baselines.delete(row);
-    else this.#baselines.set(row, total);
-  }
-
-  #zero(only: RelayService | undefined): void {
-    for (const service of only === undefined ? this.#table.services() : [only]) {
-      this.#setBaseline(service.slot);
-      for (const { slot } of service.destinations.values()) this.#setBaseline(size.services + slot);
-    }
-  }
 }
 
 const wakeUp = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 
 function tell(message: FromForwarder): void {
   if (process.connected) process.send?.(message);
-}
-
-function add(a: Counters, b: Counters): Counters {
-  return combine(a, b, 1);
-}
-
-function subtract(a: Counters, b: Counters): Counters {
-  return combine(a, b, -1);
-}
-
-function combine(a: Counters, b: Counters, sign: 1 | -1): Counters {
-  return {
-    connections: a.connections + sign * b.connections,
-    inPackets: a.inPackets + sign * b.inPackets,
-    outPackets: a.outPackets + sign * b.outPackets,
-    inBytes: a.inBytes + sign * b.inBytes,
-    outBytes: a.outBytes + sign * b.outBytes,
-  };
 }
 
 /** Opens a service's address for a moment without sharing it. @returns why that failed */

@@ -1,27 +1,9 @@
-/** What the daemon's side, the forwarder process and its threads say to each other. Structured-clone messages. */
+/** What the relay's forwarder process and its threads say to each other. Structured-clone messages. */
 import type { Timeouts } from '../../director/table.ts';
-import type { Verb } from '../../director/verbs.ts';
 import type { Address } from '../../util/ip.ts';
 import type { PersistentService } from '../../connections/persistence.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
-import type { ConnectionEntry, EngineReport } from '../engine.ts';
-
-export type Request = 'settle' | 'report' | 'connections' | 'stop';
-
-/** Daemon to forwarder. */
-export type ToForwarder =
-  | { readonly type: 'verbs'; readonly verbs: readonly Verb[] }
-  | { readonly type: 'request'; readonly id: number; readonly request: Request };
-
-/** Forwarder to daemon. */
-export type FromForwarder =
-  | { readonly type: 'ready' }
-  | { readonly type: 'problem'; readonly message: string }
-  | { readonly type: 'info'; readonly message: string }
-  | { readonly type: 'settled'; readonly id: number }
-  | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
-  | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
-  | { readonly type: 'stopped'; readonly id: number; readonly closed: number };
+import type { ConnectionEntry } from '../engine.ts';
 
 /** What a thread must know of a service to listen for it. */
 export interface ListenerSpec {

@@ -2,7 +2,7 @@
 import type { DestinationSettings, ServiceId, ServiceSettings } from '../../director/table.ts';
 import { schedulerIndex } from '../../scheduling/registry.ts';
 
-const elsewhere = 'needs the packet or the ebpf engine';
+const elsewhere = 'needs the packet engine';
 
 /** Why the relay cannot forward for such a service, or to such a destination of it; undefined when it can. */
 export function refusal(
@@ -34,5 +34,5 @@ const methods = {
 
 function destinationRefusal(destination: DestinationSettings): string | undefined {
   if (destination.forwarding === 'masq') return undefined;
-  return `the relay engine cannot do ${methods[destination.forwarding]}: write masq, or use an engine that can (packet, ebpf)`;
+  return `the relay engine cannot do ${methods[destination.forwarding]}: write masq, or use the packet engine`;
 }

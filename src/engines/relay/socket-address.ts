@@ -2,7 +2,7 @@
 import * as c from '../../platform/libc.ts';
 import type { Pool } from '../../scheduling/pool.ts';
 import type { Address, Family } from '../../util/ip.ts';
-import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
+import { addressBytes, familyOf } from '../../util/ip.ts';
 
 const SOCKADDR_BYTES = 28;
 
@@ -51,23 +51,6 @@ export class SockaddrReader {
     }
     for (let word = 0; word < 4; word++) into[word] = this.#view.getInt32(8 + 4 * word);
   }
-}
-
-/** Four host-order words of an address, as the connection table and the schedulers use them. */
-export function addressWords(address: Address): Int32Array {
-  const bytes = addressBytes(address);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const words = new Int32Array(4);
-  for (let word = 0; word * 4 < bytes.length; word++) words[word] = view.getInt32(word * 4);
-  return words;
-}
-
-/** The address that four host-order words stand for. */
-export function wordsToAddress(words: Int32Array, family: Family): Address {
-  const bytes = new Uint8Array(family === 'inet' ? 4 : 16);
-  const view = new DataView(bytes.buffer);
-  for (let word = 0; word * 4 < bytes.length; word++) view.setInt32(word * 4, words[word] ?? 0);
-  return formatAddress(bytes);
 }
 
 /** The sockaddr of a destination in the pool. */

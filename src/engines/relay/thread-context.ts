@@ -5,12 +5,12 @@ import { NO_SLOT } from '../../connections/connection-table.ts';
 import type { PersistenceTable, PersistentService } from '../../connections/persistence.ts';
 import type { Pool, PoolSize } from '../../scheduling/pool.ts';
 import { NONE } from '../../scheduling/pool.ts';
+import type { Tallies } from '../tallies.ts';
 import { chooseDestination } from './choose.ts';
 import type { EventLoop } from './event-loop.ts';
 import type { Pipes } from './pipes.ts';
 import type { FromThread, ListenerSpec } from './protocol.ts';
 import type { SockaddrReader } from './socket-address.ts';
-import type { Tallies } from './tallies.ts';
 
 /** An open connection or flow: what a connection-table entry belongs to while it has sockets. */
 export interface Owner {

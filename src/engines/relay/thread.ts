@@ -10,13 +10,14 @@ import { PersistenceTable } from '../../connections/persistence.ts';
 import { ConnectionTimeouts } from '../../connections/timeouts.ts';
 import * as c from '../../platform/libc.ts';
 import { Pool } from '../../scheduling/pool.ts';
-import { connectionEntries } from './connection-entries.ts';
+import { connectionRows } from '../connection-rows.ts';
+import type { ConnectionEntry } from '../engine.ts';
+import { Tallies } from '../tallies.ts';
 import { EventLoop } from './event-loop.ts';
 import { openService } from './listen.ts';
 import { Pipes } from './pipes.ts';
 import type { FromThread, ListenerSpec, ThreadData, ToThread } from './protocol.ts';
 import { SockaddrReader } from './socket-address.ts';
-import { Tallies } from './tallies.ts';
 import type { Attempts } from './tcp-connection.ts';
 import { TcpListener } from './tcp-listener.ts';
 import { ThreadContext } from './thread-context.ts';
@@ -100,12 +101,17 @@ class ForwardingThread {
         this.#tell({ type: 'settled', id: message.id });
         break;
       case 'connections':
-        this.#tell({ type: 'connections', id: message.id, connections: connectionEntries(this.#context) });
+        this.#tell({ type: 'connections', id: message.id, connections: this.#connections() });
         break;
       case 'stop':
         this.#stop(message.id);
         break;
     }
+  }
+
+  #connections(): ConnectionEntry[] {
+    const { pool, table, templates } = this.#context;
+    return connectionRows(pool, table, templates, this.#loop.now);
   }
 
   #listen(spec: ListenerSpec): void {

@@ -1,9 +1,8 @@
 /** The virtual side of a service's connections, ready to be written into their keys. Hot path. */
 import type { ConnectionKey } from '../../connections/connection-key.ts';
-import { familyOf } from '../../util/ip.ts';
+import { addressWords } from '../address-words.ts';
 import type { ListenerSpec } from './protocol.ts';
 import type { SockaddrReader } from './socket-address.ts';
-import { addressWords } from './socket-address.ts';
 
 export class VirtualEnd {
   readonly family: 4 | 6;
@@ -13,9 +12,10 @@ export class VirtualEnd {
 
   /** @param protocol IP protocol number */
   constructor({ address, port }: ListenerSpec, protocol: number) {
-    this.family = familyOf(address) === 'inet' ? 4 : 6;
+    const { family, words } = addressWords(address);
+    this.family = family;
     this.#protocol = protocol;
-    this.#address = addressWords(address);
+    this.#address = words;
     this.#port = port;
   }
 

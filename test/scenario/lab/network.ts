@@ -3,7 +3,9 @@
  *
  *     client 10.1.0.2 ---- 10.1.0.1, VIP 10.1.0.100  director  10.2.0.1 ---- switch ---- rs1 10.2.0.11 ... fallback 10.2.0.20
  *
- * The same with 2001:db8:1:: in front and 2001:db8:2:: behind. Needs root and iproute2.
+ * The same with 2001:db8:1:: in front and 2001:db8:2:: behind. Without routing `nat` replies have a way of their own: the
+ * client is on the switch too, as 10.2.0.2, and is where the real servers send what is not for their neighbours. A client
+ * far away is behind the other one: 10.3.0.2 ---- 10.3.0.1 client. Needs root, iproute2 and (for offloads) ethtool.
  */
 import { execFileSync } from 'node:child_process';
 import { isAlive, signalIfAlive } from './processes.ts';
@@ -15,6 +17,24 @@ export interface Site {
   readonly number: number;
 }
 
+/** The virtual address. */
+export const virtual = { inet: '10.1.0.100', inet6: '2001:db8:1::100' } as const;
+
+export interface NetworkOptions {
+  /**
+   * How a reply gets from a real server to the client. `nat`: through the director. Otherwise past it, and real servers
+   * have the virtual address on `lo`, where nobody hears of it; with `tunnel` there is also the device `decap0`, for a
+   * program that unwraps what comes in tunnels.
+   */
+  readonly routing: 'nat' | 'direct' | 'tunnel';
+  /** What network cards are asked to do for the kernel: `on` as the kernel makes a veth, or checksums and segments by hand. */
+  readonly offloads: 'on' | 'off';
+  /** Whether there is a client behind a router. */
+  readonly far: boolean;
+}
+
+const offloads = ['rx', 'tx', 'sg', 'tso', 'gso', 'gro'];
+
 const settings = [
   'net/ipv6/conf/all/disable_ipv6=0',
   'net/ipv6/conf/default/accept_dad=0',
@@ -22,13 +42,20 @@ const settings = [
   'net/ipv4/ip_local_port_range=10000 64999',
 ];
 
+const forwarding = ['net/ipv4/ip_forward=1', 'net/ipv6/conf/all/forwarding=1'];
+
+/** Takes packets by whatever interface they come. */
+const anyPath = ['net/ipv4/conf/all/rp_filter=0', 'net/ipv4/conf/default/rp_filter=0'];
+
 export class Network {
   readonly #prefix: string;
+  readonly #options: NetworkOptions;
   readonly #names: string[] = [];
 
   /** @param prefix of every namespace, unique on this machine and ending in `-` */
-  constructor(prefix: string) {
+  constructor(prefix: string, options: NetworkOptions) {
     this.#prefix = prefix;
+    this.#options = options;
   }
 
   namespace(name: string): string {
@@ -40,18 +67,49 @@ export class Network {
     this.#cable('client', 'eth0', 'director', 'front');
     this.#address('client', 'eth0', '10.1.0.2/24', '2001:db8:1::2/64');
     this.#address('director', 'front', '10.1.0.1/24', '2001:db8:1::1/64');
-    this.#address('director', 'front', '10.1.0.100/32', '2001:db8:1::100/128');
+    this.#address('director', 'front', `${virtual.inet}/32`, `${virtual.inet6}/128`);
     ip('-n', this.namespace('switch'), 'link', 'add', 'bridge', 'type', 'bridge');
     ip('-n', this.namespace('switch'), 'link', 'set', 'bridge', 'up');
     this.#plug('director', 'back');
     this.#address('director', 'back', '10.2.0.1/24', '2001:db8:2::1/64');
-    for (const site of sites) {
-      this.#plug(site.name, 'eth0');
-      this.#address(site.name, 'eth0', `10.2.0.${site.number}/24`, `2001:db8:2::${site.number}/64`);
-      this.#route(site.name, '10.2.0.1', '2001:db8:2::1');
+    const router = this.#options.routing === 'nat' ? 1 : 2;
+    if (router === 2) this.#secondPath();
+    for (const { name, number } of sites) {
+      this.#plug(name, 'eth0');
+      this.#address(name, 'eth0', `10.2.0.${number}/24`, `2001:db8:2::${number}/64`);
+      this.#route(name, 'default', `10.2.0.${router}`, `2001:db8:2::${router}`);
+      if (router === 2) this.#silentVirtualAddress(name);
     }
-    this.#route('client', '10.1.0.1', '2001:db8:1::1');
-    this.#set('director', 'net/ipv4/ip_forward=1', 'net/ipv6/conf/all/forwarding=1');
+    this.#route('client', 'default', '10.1.0.1', '2001:db8:1::1');
+    this.#set('director', ...forwarding);
+    if (this.#options.far) this.#farClient();
+  }
+
+  /** Into the client from the switch, where nothing that it sends leaves. */
+  #secondPath(): void {
+    this.#set('client', ...anyPath);
+    this.#plug('client', 'eth1');
+    this.#address('client', 'eth1', '10.2.0.2/24', '2001:db8:2::2/64');
+  }
+
+  /** IPv6 is silent about the addresses of `lo` without being told. */
+  #silentVirtualAddress(name: string): void {
+    this.#set(name, ...anyPath, 'net/ipv4/conf/all/arp_ignore=1', 'net/ipv4/conf/all/arp_announce=2');
+    this.#address(name, 'lo', `${virtual.inet}/32`, `${virtual.inet6}/128`);
+    if (this.#options.routing !== 'tunnel') return;
+    ip('-n', this.namespace(name), 'tuntap', 'add', 'dev', 'decap0', 'mode', 'tun');
+    this.#set(name, 'net/ipv4/conf/decap0/rp_filter=0');
+    ip('-n', this.namespace(name), 'link', 'set', 'decap0', 'up');
+  }
+
+  #farClient(): void {
+    this.#add('far');
+    this.#cable('far', 'eth0', 'client', 'far');
+    this.#address('far', 'eth0', '10.3.0.2/24', '2001:db8:3::2/64');
+    this.#address('client', 'far', '10.3.0.1/24', '2001:db8:3::1/64');
+    this.#route('far', 'default', '10.3.0.1', '2001:db8:3::1');
+    this.#set('client', ...forwarding);
+    this.#route('director', ['10.3.0.0/24', '2001:db8:3::/64'], '10.1.0.2', '2001:db8:1::2');
   }
 
   /** Kills what still runs in the namespaces and removes them. Never throws: it is the way out. */
@@ -72,8 +130,13 @@ export class Network {
       ...['link', 'add', aInterface, 'netns', left, 'type', 'veth'],
       ...['peer', 'name', bInterface, 'netns', right],
     );
-    ip('-n', left, 'link', 'set', aInterface, 'up');
-    ip('-n', right, 'link', 'set', bInterface, 'up');
+    for (const [namespace, device] of [
+      [left, aInterface],
+      [right, bInterface],
+    ] as const) {
+      if (this.#options.offloads === 'off') switchOff(namespace, device);
+      ip('-n', namespace, 'link', 'set', device, 'up');
+    }
   }
 
   #plug(name: string, device: string): void {
@@ -86,9 +149,15 @@ export class Network {
     ip('-n', this.namespace(name), 'address', 'add', inet6, 'dev', device, 'nodad');
   }
 
-  #route(name: string, inet: string, inet6: string): void {
-    ip('-n', this.namespace(name), 'route', 'add', 'default', 'via', inet);
-    ip('-n', this.namespace(name), '-6', 'route', 'add', 'default', 'via', inet6);
+  #route(
+    name: string,
+    to: 'default' | readonly [inet: string, inet6: string],
+    inet: string,
+    inet6: string,
+  ): void {
+    const [destination, destination6] = to === 'default' ? [to, to] : to;
+    ip('-n', this.namespace(name), 'route', 'add', destination, 'via', inet);
+    ip('-n', this.namespace(name), '-6', 'route', 'add', destination6, 'via', inet6);
   }
 
   #set(name: string, ...assignments: readonly string[]): void {
@@ -131,6 +200,11 @@ function removeNamespace(namespace: string): void {
   } catch (error) {
     process.stderr.write(`lab: ${namespace} could not be removed: ${String(error)}\n`);
   }
+}
+
+function switchOff(namespace: string, device: string): void {
+  const features = offloads.flatMap((feature) => [feature, 'off']);
+  ip('netns', 'exec', namespace, 'ethtool', '-K', device, ...features);
 }
 
 function ip(...args: readonly string[]): string {

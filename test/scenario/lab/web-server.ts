@@ -1,6 +1,6 @@
 /**
  * A real server of the lab: nginx with a configuration and folder of its own, or a few lines of Node where nginx is not
- * installed. Its front page is its name; /test.html is what health checks ask for.
+ * installed. Its front page is its name, /client.html who asked; /test.html is what health checks ask for.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ export interface Addresses {
   readonly port: number;
   /** Absent in the loopback lab. */
   readonly address6?: string;
+  /** More that it listens on. */
+  readonly more?: readonly string[];
 }
 
 export class WebServer {
@@ -25,6 +27,7 @@ export class WebServer {
   /** Document root. */
   readonly folder: string;
   readonly #directory: string;
+  readonly #listen: readonly string[];
   readonly #openFiles: number;
   #program: Program | undefined;
 
@@ -36,6 +39,8 @@ export class WebServer {
     this.address6 = addresses.address6;
     this.port = addresses.port;
     this.folder = join(directory, 'www');
+    const { address6 = [], more = [] } = addresses;
+    this.#listen = [addresses.address, address6, more].flat();
     this.#directory = directory;
     this.#openFiles = openFiles;
     mkdirSync(this.folder, { recursive: true });
@@ -91,8 +96,8 @@ export class WebServer {
   }
 
   #configuration(): string {
-    const { name, address, address6, port } = this;
-    const listen = [`${address}:${port}`, ...(address6 === undefined ? [] : [`[${address6}]:${port}`])];
+    const { name, address, port } = this;
+    const listen = this.#listen.map((one) => (one.includes(':') ? `[${one}]:${port}` : `${one}:${port}`));
     const proxied = `${address}:${port + 1}`;
     const connections = Math.max(512, Math.min(16_384, this.#openFiles - 512));
     return `
@@ -117,6 +122,7 @@ http {
   server {
     ${listen.map((endpoint) => `listen ${endpoint} backlog=4096;`).join(' ')}
     root ${this.folder};
+    location = /client.html { return 200 "${name} \$remote_addr\\n"; }
   }
   # Shows what the PROXY protocol header told it.
   server {

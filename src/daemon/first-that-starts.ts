@@ -1,0 +1,61 @@
+/** What `--engine auto` runs: the engine that is best here, or another in its place when that one cannot start. */
+import type { DestinationSettings, ServiceId, ServiceSettings } from '../director/table.ts';
+import type { Verb } from '../director/verbs.ts';
+import type { ConnectionEntry, Engine, EngineEvents, EngineName, EngineReport } from '../engines/engine.ts';
+
+export class FirstThatStarts implements Engine {
+  #engine: Engine;
+  readonly #instead: Engine;
+  readonly #events: EngineEvents;
+
+  constructor(best: Engine, instead: Engine, events: EngineEvents) {
+    this.#engine = best;
+    this.#instead = instead;
+    this.#events = events;
+  }
+
+  get name(): EngineName {
+    return this.#engine.name;
+  }
+
+  async start(): Promise<void> {
+    const best = this.#engine;
+    try {
+      await best.start();
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#events.info(`engine ${this.#instead.name} instead of ${best.name}: ${reason}`);
+      await best.stop();
+      this.#engine = this.#instead;
+      await this.#engine.start();
+    }
+  }
+
+  apply(verb: Verb): void {
+    this.#engine.apply(verb);
+  }
+
+  refuses(
+    service: ServiceId,
+    settings: ServiceSettings,
+    destination?: DestinationSettings,
+  ): string | undefined {
+    return this.#engine.refuses(service, settings, destination);
+  }
+
+  settled(): Promise<void> {
+    return this.#engine.settled();
+  }
+
+  report(): Promise<EngineReport> {
+    return this.#engine.report();
+  }
+
+  connections(): Promise<readonly ConnectionEntry[]> {
+    return this.#engine.connections();
+  }
+
+  stop(): Promise<number> {
+    return this.#engine.stop();
+  }
+}

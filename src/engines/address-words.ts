@@ -1,0 +1,23 @@
+/** Addresses between text and the four host-order words in which packets are compared; IPv4 in word 0. Not for the hot path. */
+import type { Address } from '../util/ip.ts';
+import { addressBytes, familyOf, formatAddress } from '../util/ip.ts';
+
+export interface AddressWords {
+  readonly family: 4 | 6;
+  readonly words: Int32Array;
+}
+
+export function addressWords(address: Address): AddressWords {
+  const bytes = addressBytes(address);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const words = new Int32Array(4);
+  for (let at = 0; at < bytes.length; at += 4) words[at / 4] = view.getInt32(at);
+  return { family: familyOf(address) === 'inet' ? 4 : 6, words };
+}
+
+export function wordsAddress(words: Int32Array, family: 4 | 6): Address {
+  const bytes = new Uint8Array(family === 4 ? 4 : 16);
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < bytes.length; at += 4) view.setInt32(at, words[at / 4] ?? 0);
+  return formatAddress(bytes);
+}

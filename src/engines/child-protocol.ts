@@ -1,0 +1,23 @@
+/** What the daemon's side of an engine and its forwarding process say to each other. Structured-clone messages. */
+import type { Verb } from '../director/verbs.ts';
+import type { ConnectionEntry, EngineReport } from './engine.ts';
+
+/** `settle` is answered when every verb before it is in force. */
+export type Request = 'settle' | 'report' | 'connections' | 'stop';
+
+/** Daemon to forwarder. */
+export type ToForwarder =
+  | { readonly type: 'verbs'; readonly verbs: readonly Verb[] }
+  | { readonly type: 'request'; readonly id: number; readonly request: Request };
+
+/** Forwarder to daemon. */
+export type FromForwarder =
+  | { readonly type: 'ready' }
+  /** Instead of `ready`: why it cannot forward on this host, in words for people. It then ends. */
+  | { readonly type: 'unable'; readonly message: string }
+  | { readonly type: 'problem'; readonly message: string }
+  | { readonly type: 'info'; readonly message: string }
+  | { readonly type: 'settled'; readonly id: number }
+  | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
+  | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
+  | { readonly type: 'stopped'; readonly id: number; readonly closed: number };

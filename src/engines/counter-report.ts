@@ -1,0 +1,96 @@
+/**
+ * What a forwarder tells of its services and destinations: connections as the pool counts them, and traffic since each
+ * slot's present life, or its last zeroing, began. Tallies themselves are never set back: their threads own them.
+ */
+import type { Pool, PoolSize } from '../scheduling/pool.ts';
+import type { Counters, EngineReport } from './engine.ts';
+import { zeroCounters } from './engine.ts';
+import type { PoolService } from './pool-table.ts';
+import type { Tallies } from './tallies.ts';
+
+export interface CounterReportParts {
+  readonly pool: Pool;
+  readonly size: PoolSize;
+  /** Of every thread; may still grow. */
+  readonly tallies: readonly Tallies[];
+  services(): Iterable<PoolService>;
+}
+
+export class CounterReport {
+  readonly #parts: CounterReportParts;
+  /** What the counters stood at when counting began; by tally row. */
+  readonly #baselines = new Map<number, Counters>();
+
+  constructor(parts: CounterReportParts) {
+    this.#parts = parts;
+  }
+
+  report(): EngineReport {
+    const { pool } = this.#parts;
+    return {
+      services: Array.from(this.#parts.services(), (service) => ({
+        id: service.id,
+        counters: this.#counters(service.slot),
+        destinations: Array.from(service.destinations.values(), ({ id, slot }) => ({
+          id,
+          counters: this.#counters(this.#destinationRow(slot)),
+          active: pool.active(slot),
+          inactive: pool.inactive(slot),
+          persistent: pool.persistent(slot),
+        })),
+      })),
+    };
+  }
+
+  /** A slot starts a new life: what was counted for it before is not its own. */
+  slotTaken(kind: 'service' | 'destination', slot: number): void {
+    this.#setBaseline(kind === 'service' ? slot : this.#destinationRow(slot));
+  }
+
+  /** Counts from 0 again: one service with its destinations, or all. */
+  zero(only: PoolService | undefined): void {
+    for (const service of only === undefined ? this.#parts.services() : [only]) {
+      this.#setBaseline(service.slot);
+      for (const { slot } of service.destinations.values()) this.#setBaseline(this.#destinationRow(slot));
+    }
+  }
+
+  #destinationRow(slot: number): number {
+    return this.#parts.size.services + slot;
+  }
+
+  #counters(row: number): Counters {
+    const base = this.#baselines.get(row);
+    const total = this.#total(row);
+    return base === undefined ? total : subtract(total, base);
+  }
+
+  #total(row: number): Counters {
+    return this.#parts.tallies.reduce((sum, tallies) => add(sum, tallies.read(row)), zeroCounters);
+  }
+
+  #setBaseline(row: number): void {
+    const total = this.#total(row);
+    if (total.connections === 0 && total.inPackets === 0 && total.outPackets === 0)
+      this.#baselines.delete(row);
+    else this.#baselines.set(row, total);
+  }
+}
+
+function add(a: Counters, b: Counters): Counters {
+  return combine(a, b, 1);
+}
+
+function subtract(a: Counters, b: Counters): Counters {
+  return combine(a, b, -1);
+}
+
+function combine(a: Counters, b: Counters, sign: 1 | -1): Counters {
+  return {
+    connections: a.connections + sign * b.connections,
+    inPackets: a.inPackets + sign * b.inPackets,
+    outPackets: a.outPackets + sign * b.outPackets,
+    inBytes: a.inBytes + sign * b.inBytes,
+    outBytes: a.outBytes + sign * b.outBytes,
+  };
+}

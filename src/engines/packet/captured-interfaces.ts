@@ -1,0 +1,155 @@
+/** The interfaces that are captured on, as they come and go: one capture each, offloads switched off, losses counted. */
+import type { Capture } from '../../platform/capture.ts';
+import { openCapture } from '../../platform/capture.ts';
+import type { Link, Netlink } from '../../platform/netlink.ts';
+import type { RingSlots } from '../../platform/offloads.ts';
+import { lowerInterfaces, switchOffloadsOff } from '../../platform/offloads.ts';
+import { captureLinks } from './interfaces.ts';
+
+/** Of each capture: 8,000 frames of MTU size, some 30 ms at full speed; or 1,000 of 64 KiB. */
+const ringBytes = { mtu: 16 << 20, large: 64 << 20 } as const;
+
+export interface InterfacesParts {
+  readonly netlink: Pick<Netlink, 'links'>;
+  frame(link: Link, frame: Buffer, length: number): void;
+  problem(message: string): void;
+  info(message: string): void;
+}
+
+interface Captured {
+  readonly link: Link;
+  readonly capture: Capture;
+  slots: RingSlots;
+  readonly changes: readonly ReturnType<typeof switchOffloadsOff>[];
+  lost: number;
+}
+
+export type MakeFilter = (link: 'ethernet' | 'raw', room: number) => Uint8Array;
+
+export class Interfaces {
+  readonly #parts: InterfacesParts;
+  readonly #captured = new Map<number, Captured>();
+  readonly #failed = new Set<string>();
+  #makeFilter: MakeFilter | undefined;
+
+  constructor(parts: InterfacesParts) {
+    this.#parts = parts;
+  }
+
+  names(): string[] {
+    return Array.from(this.#captured.values(), ({ link }) => link.name);
+  }
+
+  /** The open capture of an interface. Hot path. */
+  capture(link: number): Capture | undefined {
+    return this.#captured.get(link)?.capture;
+  }
+
+  /** Opens captures on interfaces that came, closes those of interfaces that went. */
+  refresh(): void {
+    const wanted = new Map(captureLinks(this.#parts.netlink.links()).map((link) => [link.index, link]));
+    for (const [index, { link }] of this.#captured) {
+      if (wanted.get(index)?.name !== link.name) this.#close(index);
+    }
+    for (const link of wanted.values()) if (!this.#captured.has(link.index)) this.#open(link, 'mtu');
+  }
+
+  setFilter(make: MakeFilter): void {
+    this.#makeFilter = make;
+    for (const { capture } of this.#captured.values()) this.#filter(capture, make);
+  }
+
+  /** Reads the counters of the captures' rings. */
+  countLosses(): void {
+    for (const captured of this.#captured.values()) captured.lost += captured.capture.statistics().dropped;
+  }
+
+  /** What was lost since the last call, in words for a log. */
+  losses(): string[] {
+    const lines: string[] = [];
+    for (const captured of this.#captured.values()) {
+      if (captured.lost > 0)
+        lines.push(
+          `${captured.link.name}: ${captured.lost} packets lost, more than can be forwarded came in`,
+        );
+      captured.lost = 0;
+    }
+    return lines;
+  }
+
+  close(): void {
+    for (const index of [...this.#captured.keys()]) this.#close(index);
+  }
+
+  /**
+   * A frame came that was longer than the slots of the ring: the other end of the interface (a container, a virtual machine) leaves
+   * segments uncut. From now on they fit.
+   */
+  enlarge(index: number): void {
+    const captured = this.#captured.get(index);
+    if (captured === undefined || captured.slots === 'large') return;
+    captured.slots = 'large';
+    // not between two frames of the capture that is to be closed
+    setImmediate(() => {
+      if (this.#captured.get(index) !== captured) return;
+      this.#close(index);
+      this.#open(captured.link, 'large');
+      this.#parts.info(
+        `${captured.link.name}: its other end sends segments that no network card has cut; they are cut here`,
+      );
+    });
+  }
+
+  #open(link: Link, slots: RingSlots): void {
+    try {
+      const changes = [...lowerInterfaces(link.name), link.name].map((name) =>
+        switchOffloadsOff(name, slots),
+      );
+      const offloads = changes.flatMap(({ interface: name, switchedOff }) =>
+        switchedOff.map((offload) => `${name} ${offload}`),
+      );
+      if (offloads.length > 0) this.#parts.info(`offloads off while directord runs: ${offloads.join(', ')}`);
+      const refused = changes.flatMap(({ interface: name, refused }) =>
+        refused.map((offload) => `${name} ${offload}`),
+      );
+      if (refused.length > 0)
+        this.#parts.problem(
+          `these offloads cannot be switched off, packets may be lost: ${refused.join(', ')}`,
+        );
+      const capture = openCapture(
+        link.name,
+        { ringBytes: ringBytes[slots] },
+        {
+          frame: (frame, length) => {
+            this.#parts.frame(link, frame, length);
+          },
+        },
+      );
+      this.#captured.set(link.index, { link, capture, slots, changes, lost: 0 });
+      if (this.#makeFilter !== undefined) this.#filter(capture, this.#makeFilter);
+      this.#failed.delete(link.name);
+    } catch (error) {
+      if (!this.#failed.has(link.name))
+        this.#parts.problem(`no packets of ${link.name}: ${(error as Error).message}`);
+      this.#failed.add(link.name);
+    }
+  }
+
+  #close(index: number): void {
+    const captured = this.#captured.get(index);
+    if (captured === undefined) return;
+    this.#captured.delete(index);
+    captured.capture.close();
+    for (const change of captured.changes) {
+      try {
+        change.restore();
+      } catch (error) {
+        this.#parts.info(`${change.interface}: offloads stay as they are: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  #filter(capture: Capture, make: MakeFilter): void {
+    if (capture.link !== 'other') capture.setFilter(make(capture.link, capture.filterRoom));
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * The director of packets, pure: one IP packet in, a verdict out, and packets to an {@link Egress}. It does what IPVS does, in the order
+ * in which IPVS does it. No I/O and no clock: whoever drives it passes both in. Hot path: nothing allocates per packet.
+ *
+ * ```
+ *   packet -> whole datagram -> ICMP error?         -> icmp-translation
+ *                               known connection?   -> state, counters -> transmitter -> server
+ *                               reply of a server?  -> state, counters -> source rewritten -> client
+ *                               a service for it?   -> new-connections -> as a known connection
+ * ```
+ */
+import { ConnectionKey } from '../../connections/connection-key.ts';
+import { NO_SLOT } from '../../connections/connection-table.ts';
+import { TCP, UDP } from '../../connections/protocols.ts';
+import { Direction, nextTcpState, tcpEvent, TcpState } from '../../connections/tcp-states.ts';
+import { completeChecksum, hasPartialChecksum } from '../../wire/checksum.ts';
+import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
+import { Protocol } from '../../wire/protocols.ts';
+import { decrementTtl, rewriteSource } from '../../wire/rewrite.ts';
+import { Method } from './destinations.ts';
+import { NO_HOP } from './egress.ts';
+import { keyOfFlow, keyOfReply } from './flow-keys.ts';
+import { IcmpErrors } from './icmp-errors.ts';
+import { IcmpTranslation } from './icmp-translation.ts';
+import { NewConnections } from './new-connections.ts';
+import type { ForwarderParts } from './parts.ts';
+import { METHOD_MASK, REPLIED } from './parts.ts';
+import { Reassembly } from './reassembly.ts';
+import { Traffic } from './traffic.ts';
+import { completeMissingChecksum, Transmitter } from './transmitter.ts';
+import { Drop, Verdict } from './verdict.ts';
+
+const SYN = 0x02;
+const RST = 0x04;
+/** Where an entry of the connection table keeps the hop to its client: the number plus one, 0 for none yet. */
+const CLIENT_HOP = 0;
+
+export class Forwarder {
+  readonly #parts: ForwarderParts;
+  readonly #icmp: IcmpErrors;
+  readonly #transmitter: Transmitter;
+  readonly #translation: IcmpTranslation;
+  readonly #fresh: NewConnections;
+  readonly #traffic: Traffic;
+  readonly #reassembly = new Reassembly({});
+  readonly #view = new IpPacket();
+  readonly #key = new ConnectionKey();
+  readonly #replyKey = new ConnectionKey();
+  #packet: IpPacket = this.#view;
+  /** Bytes of the largest fragment that the packet came in, or 0 when it came whole. */
+  #most = 0;
+  #now = 0;
+
+  constructor(parts: ForwarderParts) {
+    this.#parts = parts;
+    this.#traffic = new Traffic(parts);
+    this.#icmp = new IcmpErrors(parts.egress, parts.seed);
+    this.#transmitter = new Transmitter(parts, this.#icmp);
+    this.#translation = new IcmpTranslation(parts, this.#icmp, this.#transmitter, this.#traffic);
+    this.#fresh = new NewConnections(parts, this.#icmp, this.#traffic);
+  }
+
+  /** The packet of the last verdict, in one piece even when it came in fragments. */
+  get packet(): IpPacket {
+    return this.#packet;
+  }
+
+  /**
+   * @param at - where the IP header begins; the 14 bytes before it may be overwritten, and so may the packet
+   * @param available - bytes from there on
+   * @param now - milliseconds
+   * @param linkMtu - of the interface that it came in on; longer TCP packets are cut as a network card would have done
+   */
+  forward(bytes: Uint8Array, at: number, available: number, now: number, linkMtu = Infinity): Verdict {
+    let packet = this.#view;
+    this.#packet = packet;
+    this.#now = now;
+    this.#transmitter.linkMtu = linkMtu;
+    if (packet.read(bytes, at, available) !== Malformed.none) return this.#parts.drops.drop(Drop.malformed);
+    this.#most = 0;
+    if (packet.isFragment) {
+      const whole = this.#reassembly.add(packet, now);
+      if (whole === undefined) return Verdict.sent;
+      this.#most = this.#reassembly.largestFragment;
+      this.#packet = packet = whole;
+    }
+    switch (packet.protocol) {
+      case TCP:
+      case UDP:
+        return this.#transport(packet);
+      case Protocol.icmp:
+        return packet.family === 4 ? this.#translation.handle(packet, now) : Verdict.pass;
+      case Protocol.icmpv6:
+        return packet.family === 6 ? this.#translation.handle(packet, now) : Verdict.pass;
+      default:
+        return Verdict.pass;
+    }
+  }
+
+  /** Whether the packet of the last verdict is addressed to this host itself. */
+  isForThisHost(): boolean {
+    this.#packet.copyDestination(this.#replyKey.client);
+    return this.#parts.egress.isOwn(this.#replyKey.client, this.#packet.family);
+  }
+
+  /** Routes the packet of the last verdict as this host would have, had it not been stopped on the way. */
+  routeOn(): void {
+    const packet = this.#packet;
+    const { egress, drops } = this.#parts;
+    packet.copyDestination(this.#replyKey.client);
+    const hop = egress.hopTo(this.#replyKey.client, packet.family);
+    if (hop === NO_HOP) drops.drop(Drop.noRoute);
+    else if (packet.ttl <= 1) this.#icmp.timeExceeded(packet, this.#now);
+    else {
+      const mtu = egress.mtuTo(this.#replyKey.client, packet.family, hop);
+      if (!this.#transmitter.fits(packet, mtu, this.#most)) return;
+      decrementTtl(packet);
+      this.#transmitter.send(packet, hop, mtu, this.#most);
+    }
+  }
+
+  /** Lets time pass; to be called about once a second. */
+  advance(now: number): void {
+    this.#reassembly.advance(now);
+  }
+
+  #transport(packet: IpPacket): Verdict {
+    const { connections, settings } = this.#parts;
+    // a sender on this machine (a container, a virtual machine) may leave checksums to hardware that is not there
+    if (hasPartialChecksum(packet) && !this.#transmitter.isMerged(packet)) completeChecksum(packet);
+    keyOfFlow(this.#key, packet);
+    const slot = connections.find(this.#key);
+    if (slot !== NO_SLOT) {
+      if (this.#carriesOn(slot, packet)) return this.#input(slot, packet);
+      if (connections.find(this.#key) !== NO_SLOT) return this.#parts.drops.drop(Drop.destinationDeleted);
+    } else {
+      keyOfReply(this.#replyKey, packet);
+      const reply = connections.findReply(this.#replyKey);
+      if (reply !== NO_SLOT && (connections.flags(reply) & METHOD_MASK) === Method.masq)
+        return this.#output(reply, packet);
+      if (settings.nat_icmp_send !== 0 && this.#isStrayReply(packet)) return this.#rejectStrayReply(packet);
+    }
+    return this.#new(packet);
+  }
+
+  /** Whether a client's packet belongs to the entry with its key. If not, the entry has ended, or its server was deleted. */
+  #carriesOn(slot: number, packet: IpPacket): boolean {
+    const { connections, pool, settings } = this.#parts;
+    const destination = connections.destination(slot);
+    if (packet.protocol === TCP && (packet.tcpFlags & SYN) !== 0 && settings.conn_reuse_mode !== 0) {
+      const quiescent = settings.expire_nodest_conn !== 0 && pool.weight(destination) === 0;
+      if (quiescent || this.#isOver(slot)) {
+        connections.expire(slot);
+        return false;
+      }
+    }
+    if (pool.available(destination)) return true;
+    if (settings.expire_nodest_conn !== 0) connections.expire(slot);
+    return false;
+  }
+
+  /** A client that opens a connection anew from the same port need not go to the same server: IPVS's `conn_reuse_mode`. */
+  #isOver(slot: number): boolean {
+    const { connections, settings } = this.#parts;
+    if (connections.template(slot) !== NO_SLOT) return false;
+    const state = connections.state(slot);
+    if (state === TcpState.timeWait || state === TcpState.close) return true;
+    const oneWay = (connections.flags(slot) & METHOD_MASK) !== Method.masq;
+    return (settings.conn_reuse_mode & 2) !== 0 && state === TcpState.finWait && oneWay;
+  }
+
+  #new(packet: IpPacket): Verdict {
+    const made = this.#fresh.place(packet, this.#key, this.#now);
+    if (made !== NewConnections.made) return made;
+    const { slot, destination } = this.#fresh.placed;
+    if (slot !== NO_SLOT) return this.#input(slot, packet);
+    this.#traffic.incoming(destination, packet.length);
+    const server = this.#parts.destinations.at(destination);
+    const port = server?.port === 0 || server === undefined ? packet.destinationPort : server.port;
+    return this.#transmitter.toServer(
+      packet,
+      server?.method ?? Method.masq,
+      destination,
+      port,
+      this.#most,
+      this.#now,
+    );
+  }
+
+  /** From the client to its destination. */
+  #input(slot: number, packet: IpPacket): Verdict {
+    const { connections } = this.#parts;
+    const destination = connections.destination(slot);
+    const flags = connections.flags(slot);
+    const method = flags & METHOD_MASK;
+    this.#traffic.incoming(destination, packet.length);
+    if (packet.protocol === TCP) {
+      const asksAgain = (packet.tcpFlags & SYN) !== 0 && connections.state(slot) === TcpState.synRecv;
+      if (asksAgain && method === Method.masq && (flags & REPLIED) === 0)
+        this.#parts.unanswered(destination, this.#key.client);
+      this.#step(slot, method === Method.masq ? Direction.input : Direction.inputOnly, packet.tcpFlags);
+    } else connections.touch(slot, this.#now);
+    const port = connections.destinationPort(slot);
+    return this.#transmitter.toServer(packet, method, destination, port, this.#most, this.#now);
+  }
+
+  /** From a NAT server back to the client. */
+  #output(slot: number, packet: IpPacket): Verdict {
+    if (packet.ttl <= 1) {
+      this.#icmp.timeExceeded(packet, this.#now);
+      return Verdict.sent;
+    }
+    const { connections } = this.#parts;
+    const hop = this.#clientHop(slot, packet.family);
+    if (hop === NO_HOP) return this.#parts.drops.drop(Drop.noRoute);
+    const mtu = this.#parts.egress.mtuTo(this.#replyKey.client, packet.family, hop);
+    if (!this.#transmitter.fits(packet, mtu, this.#most)) return Verdict.sent;
+    this.#traffic.outgoing(connections.destination(slot), packet.length);
+    connections.setFlags(slot, connections.flags(slot) | REPLIED);
+    if (packet.protocol === TCP) this.#step(slot, Direction.output, packet.tcpFlags);
+    else {
+      connections.confirm(slot);
+      connections.touch(slot, this.#now);
+    }
+    connections.key(slot, this.#key);
+    completeMissingChecksum(packet);
+    rewriteSource(packet, this.#key.virtual, this.#key.virtualPort);
+    decrementTtl(packet);
+    this.#transmitter.send(packet, hop, mtu, this.#most);
+    return Verdict.sent;
+  }
+
+  #step(slot: number, direction: Direction, flags: number): void {
+    const { connections, settings } = this.#parts;
+    const state = connections.state(slot);
+    const next = nextTcpState(direction, tcpEvent(flags), state, settings.secure_tcp !== 0);
+    if (next === state) connections.touch(slot, this.#now);
+    else connections.setState(slot, next, this.#now);
+  }
+
+  #clientHop(slot: number, family: 4 | 6): number {
+    const { connections, egress } = this.#parts;
+    const known = connections.user(slot, CLIENT_HOP) - 1;
+    if (known >= 0 && egress.valid(known)) return known;
+    const hop = egress.hopTo(this.#replyKey.client, family);
+    connections.setUser(slot, CLIENT_HOP, hop + 1);
+    return hop;
+  }
+
+  #isStrayReply(packet: IpPacket): boolean {
+    const { protocol, family } = packet;
+    return this.#parts.destinations.answers(protocol, family, this.#replyKey.virtual, packet.sourcePort);
+  }
+
+  #rejectStrayReply(packet: IpPacket): Verdict {
+    if (packet.protocol !== TCP || (packet.tcpFlags & RST) === 0)
+      this.#icmp.portUnreachable(packet, this.#now);
+    return this.#parts.drops.drop(Drop.unknownReply);
+  }
+}

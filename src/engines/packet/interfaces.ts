@@ -1,0 +1,20 @@
+/** Which of this host's interfaces the packet engine captures on, and which addresses are its own. */
+import type { InterfaceAddress, Link } from '../../platform/netlink.ts';
+import type { Address } from '../../util/ip.ts';
+
+/**
+ * Ethernet interfaces that are up. Ports of bridges and bonds are left out: their packets pass the bridge or bond too,
+ * which is where the addresses and routes are. With VRFs it is the other way round.
+ */
+export function captureLinks(links: readonly Link[]): Link[] {
+  const kinds = new Map(links.map(({ index, kind }) => [index, kind]));
+  return links.filter(
+    ({ up, ethernet, loopback, master, kind }) =>
+      up && ethernet && !loopback && kind !== 'vrf' && (master === 0 || kinds.get(master) === 'vrf'),
+  );
+}
+
+/** Each address of this host once. */
+export function ownAddresses(addresses: readonly InterfaceAddress[]): Address[] {
+  return [...new Set(addresses.map(({ address }) => address))];
+}

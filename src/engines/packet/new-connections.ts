@@ -1,0 +1,117 @@
+/**
+ * What happens to a packet that belongs to no connection: is there a service for it, which destination, and the entry in the table.
+ * IPVS's rules, in IPVS's order. Hot path under a flood of new connections.
+ */
+import type { ConnectionKey } from '../../connections/connection-key.ts';
+import { NO_SLOT } from '../../connections/connection-table.ts';
+import { TCP, UDP } from '../../connections/protocols.ts';
+import { NONE } from '../../scheduling/pool.ts';
+import { schedulerAt } from '../../scheduling/registry.ts';
+import type { IpPacket } from '../../wire/ip-packet.ts';
+import type { IcmpErrors } from './icmp-errors.ts';
+import type { ForwarderParts } from './parts.ts';
+import type { PacketService } from './services.ts';
+import { FTP, FTP_DATA } from './services.ts';
+import type { Traffic } from './traffic.ts';
+import { Drop, Verdict } from './verdict.ts';
+
+const SYN = 0x02;
+const RST = 0x04;
+const ALWAYS = 3;
+
+/** Where a new connection was put. `slot` is NO_SLOT for one-packet scheduling, which keeps no entry. */
+export interface Placed {
+  destination: number;
+  slot: number;
+}
+
+export class NewConnections {
+  readonly #parts: ForwarderParts;
+  readonly #icmp: IcmpErrors;
+  readonly #traffic: Traffic;
+  /** The last connection that {@link place} made. */
+  readonly placed: Placed = { destination: NONE, slot: NO_SLOT };
+  #untilDrop = 0;
+
+  constructor(parts: ForwarderParts, icmp: IcmpErrors, traffic: Traffic) {
+    this.#parts = parts;
+    this.#icmp = icmp;
+    this.#traffic = traffic;
+  }
+
+  /** @returns `sent` when {@link placed} holds a new connection; else what becomes of the packet */
+  place(packet: IpPacket, key: ConnectionKey, now: number): Verdict | typeof NewConnections.made {
+    const { services, settings } = this.#parts;
+    if (packet.protocol === TCP && !this.#mayOpen(packet.tcpFlags)) return Verdict.pass;
+    const mark = services.marked ? this.#parts.mark(packet) : 0;
+    const service = services.find(mark, packet.protocol, packet.family, key.virtual, packet.destinationPort);
+    if (service === undefined) return Verdict.pass;
+    if (settings.drop_packet === ALWAYS && this.#isNth()) return this.#parts.drops.drop(Drop.dropPacket);
+    // an active FTP data connection comes from the server's side, never from a client
+    if (packet.sourcePort === FTP_DATA) return Verdict.pass;
+    const destination = this.#choose(service, packet, key, now);
+    if (destination === NONE) return this.#refuse(service, packet, now);
+    return this.#enter(service, destination, packet, key, now);
+  }
+
+  static readonly made = -1;
+
+  #mayOpen(flags: number): boolean {
+    if ((flags & RST) !== 0) return false;
+    return (flags & SYN) !== 0 || this.#parts.settings.sloppy_tcp !== 0;
+  }
+
+  #isNth(): boolean {
+    if (--this.#untilDrop > 0) return false;
+    this.#untilDrop = this.#parts.settings.am_droprate;
+    return true;
+  }
+
+  #template = NO_SLOT;
+
+  /** A client of a persistent service goes where it went before, even to a server that gets no new clients. */
+  #choose(service: PacketService, packet: IpPacket, key: ConnectionKey, now: number): number {
+    const { pool, templates } = this.#parts;
+    this.#template = service.persistent === undefined ? NO_SLOT : templates.find(key, service.persistent);
+    if (this.#template !== NO_SLOT) return templates.destination(this.#template);
+    const everyPort = service.persistent !== undefined || service.mark !== 0;
+    if (!everyPort && packet.destinationPort !== service.port) return NONE;
+    if (pool.head(service.slot) === NONE) return NONE;
+    key.now = now / 1000;
+    return schedulerAt(pool.scheduler(service.slot)).pick(pool, service.slot, key);
+  }
+
+  /** As IPVS does: even a TCP client hears ICMP port unreachable, which it takes for a refused connection. */
+  #refuse(service: PacketService, packet: IpPacket, now: number): Verdict {
+    if (service.port === FTP && packet.destinationPort !== FTP) return Verdict.pass;
+    this.#icmp.portUnreachable(packet, now);
+    return Verdict.sent;
+  }
+
+  #enter(
+    service: PacketService,
+    destination: number,
+    packet: IpPacket,
+    key: ConnectionKey,
+    now: number,
+  ): Verdict | typeof NewConnections.made {
+    const { connections, templates, destinations, drops } = this.#parts;
+    this.placed.destination = destination;
+    this.placed.slot = NO_SLOT;
+    if (!(service.onePacket && packet.protocol === UDP)) {
+      const slot = connections.insert(key, destination, now);
+      if (slot === NO_SLOT) return drops.drop(Drop.tableFull);
+      connections.setFlags(slot, destinations.at(destination)?.method ?? 0);
+      this.placed.slot = slot;
+    }
+    if (service.persistent !== undefined) {
+      let template = this.#template;
+      if (template === NO_SLOT) template = templates.insert(key, service.persistent, destination, now);
+      else templates.restart(template, service.persistent, now);
+      if (template !== NO_SLOT && this.placed.slot !== NO_SLOT)
+        connections.setTemplate(this.placed.slot, template);
+    }
+    this.#traffic.connection(destination);
+    return NewConnections.made;
+  }
+}

@@ -1,0 +1,25 @@
+/** The packet engine as the daemon sees it. */
+import type { Engine, EngineEvents } from '../engine.ts';
+import type { TableSource } from '../child-engine.ts';
+import { createChildEngine } from '../child-engine.ts';
+import { siblingModule } from '../module-url.ts';
+import { refusal } from './refusal.ts';
+
+export interface PacketOptions {
+  /** Names the rules that keep the kernel's stack off the virtual services; see `guardName`. */
+  readonly guard: string;
+  /** `conn_reuse_mode=0` and the like; see {@link VsSettings}. */
+  readonly sysctls: readonly string[];
+}
+
+export function createPacket(events: EngineEvents, source: TableSource, options: PacketOptions): Engine {
+  return createChildEngine({
+    name: 'packet',
+    module: siblingModule(import.meta.url, 'process'),
+    events,
+    source,
+    refuses: refusal,
+    environment: { DIRECTORD_GUARD: options.guard, DIRECTORD_SYSCTLS: options.sysctls.join(' ') },
+    mailbox: true,
+  });
+}

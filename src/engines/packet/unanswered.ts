@@ -1,0 +1,41 @@
+/**
+ * The commonest fault of an LVS-NAT network: real servers answer, but not through the director, and clients wait. Seen as a SYN that
+ * comes again for a connection of which no reply has passed; gathered, so that a flood fills no log.
+ */
+import type { Address } from '../../util/ip.ts';
+
+interface Silence {
+  clients: number;
+  last: Address;
+  neighbours: boolean;
+}
+
+export class Unanswered {
+  readonly #silences = new Map<number, Silence>();
+
+  /** @param neighbours client and server are on one link, so that replies need no router */
+  note(destination: number, client: () => Address, neighbours: boolean): void {
+    const known = this.#silences.get(destination);
+    if (known === undefined) this.#silences.set(destination, { clients: 1, last: client(), neighbours });
+    else {
+      known.clients++;
+      known.neighbours ||= neighbours;
+    }
+  }
+
+  /** One line a destination for the log; begins anew. */
+  lines(nameOf: (destination: number) => string): string[] {
+    const lines = [...this.#silences].map(([destination, { clients, last, neighbours }]) => {
+      const times =
+        clients === 1
+          ? `client ${last} had to ask again`
+          : `clients had to ask again ${clients} times (such as ${last})`;
+      const why = neighbours
+        ? 'client and real server are on the same network, where replies bypass the director: move one of them, or use gate'
+        : 'is the server up, and is the director its default gateway?';
+      return `no reply of ${nameOf(destination)} came through the director, ${times}: ${why}`;
+    });
+    this.#silences.clear();
+    return lines;
+  }
+}

@@ -1,0 +1,24 @@
+/** What the kernel's own stack must leave alone, because the packet engine handles it. */
+import type { Address } from '../util/ip.ts';
+
+export interface GuardedEndpoint {
+  readonly family: 4 | 6;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly address: Address;
+  /** 0 is every port. */
+  readonly port: number;
+}
+
+export interface GuardState {
+  /** Packets to these are dropped. */
+  readonly services: readonly GuardedEndpoint[];
+  /**
+   * NAT real servers: packets from these to a unicast address that is not this host's are dropped, and so are the
+   * later fragments and the ICMP errors of these addresses.
+   */
+  readonly replies: readonly GuardedEndpoint[];
+  /** Packets that the kernel would deliver to this host are dropped when they carry one of these marks. */
+  readonly marks: readonly { readonly family: 4 | 6; readonly mark: number }[];
+}
+
+export const nothing: GuardState = { services: [], replies: [], marks: [] };

@@ -1,0 +1,237 @@
+/**
+ * The engine that the stories are told to: the packet engine's forwarder with everything that is pure, in the place of the stories.
+ * One function builds it, so that a story knows nothing of how it is made.
+ */
+import type { NamesSource } from '../../src/cli/directoradm-addresses.ts';
+import { parseCommand } from '../../src/cli/directoradm-command.ts';
+import { formatListing, versionLine } from '../../src/cli/directoradm-listing.ts';
+import { numericNaming } from '../../src/cli/directoradm-naming.ts';
+import { Director } from '../../src/director/director.ts';
+import { addressWords } from '../../src/engines/address-words.ts';
+import type { ConnectionEntry } from '../../src/engines/engine.ts';
+import type { Destinations } from '../../src/engines/packet/destinations.ts';
+import type { Egress } from '../../src/engines/packet/egress.ts';
+import { NO_HOP, Place } from '../../src/engines/packet/egress.ts';
+import { PacketTable } from '../../src/engines/packet/packet-table.ts';
+import { Verdict } from '../../src/engines/packet/verdict.ts';
+import { readVsSettings } from '../../src/engines/packet/vs-settings.ts';
+import { sortListing } from '../../src/observe/listing-order.ts';
+import { listServices } from '../../src/observe/listing.ts';
+import { RateEstimator } from '../../src/observe/rates.ts';
+import type { Side, Story } from './story.ts';
+
+export interface Forwarded {
+  /** `pass`: the engine leaves the packet to the host's own stack. */
+  readonly verdict: 'sent' | 'pass' | 'drop';
+  /** By host of the place (`rs1`, `client`, `gateway`), or `local`. */
+  readonly out: readonly { readonly to: string; readonly packet: Uint8Array }[];
+}
+
+/** Times are milliseconds of one clock, that never goes back. */
+export interface Subject {
+  /** The words of one ipvsadm command line that changes the table or the timeouts. */
+  ipvsadm(words: readonly string[]): Promise<void>;
+  /** A name below net.ipv4.vs. */
+  sysctl(name: string, value: number): void;
+  forward(_side: Side, packet: Uint8Array, now: number): Forwarded;
+  /** Everything that is due by then. */
+  advance(now: number): void;
+  connections(now: number): readonly ConnectionEntry[];
+  /** Text that `ipvsadm -L -n` prints, with `--stats`, with `--persistent-conn`. */
+  listing(option: '' | '--stats' | '--persistent-conn'): string;
+}
+
+/** With the story's sysctls, marks, MTU and table in force at time `now`. */
+export async function createSubject(story: Story, now: number): Promise<Subject> {
+  const subject = new PacketSubject(story, now);
+  for (const line of story.table) await subject.ipvsadm(line.split(' '));
+  return subject;
+}
+
+const formats = { '': 'plain', '--stats': 'stats', '--persistent-conn': 'persistent-conn' } as const;
+
+const noNames: NamesSource = {
+  host: (name: string) => Promise.reject(new Error(`a story names hosts by address, not ${name}`)),
+  service: () => undefined,
+} as unknown as NamesSource;
+
+class PacketSubject implements Subject {
+  readonly #settings;
+  readonly #place: StoryPlace;
+  readonly #table: PacketTable;
+  readonly #director: Director;
+  #now: number;
+
+  constructor(story: Story, now: number) {
+    const words = Object.entries(story.sysctl ?? {}).map(([name, value]) => `${name}=${value}`);
+    this.#settings = readVsSettings(words.join(' '));
+    this.#now = now;
+    let place: StoryPlace | undefined;
+    this.#table = new PacketTable({
+      size: { services: 64, destinations: 256 },
+      settings: this.#settings,
+      limit: 4096,
+      halfOpen: 1024,
+      seed: 0x12345678,
+      now,
+      egress: (destinations) => (place = new StoryPlace(destinations, story.mtu ?? 1500)),
+      mark: () => 0,
+      unanswered: () => undefined,
+      problem: (message) => {
+        throw new Error(message);
+      },
+      serverChanged: () => undefined,
+    });
+    if (place === undefined) throw new Error('no egress was asked for');
+    this.#place = place;
+    this.#director = new Director({
+      applied: (verb) => {
+        this.#table.apply([verb]);
+      },
+    });
+  }
+
+  async ipvsadm(words: readonly string[]): Promise<void> {
+    const command = await parseCommand(words, 'ipvsadm', noNames);
+    if (command.command !== 'apply') throw new Error(`${words.join(' ')} changes nothing`);
+    this.#director.apply(command.verb, 'story');
+  }
+
+  sysctl(name: string, value: number): void {
+    Object.assign(this.#settings, readVsSettings(''), this.#settings, { [name]: value });
+  }
+
+  forward(_side: Side, packet: Uint8Array, now: number): Forwarded {
+    const headroom = 64;
+    const buffer = new Uint8Array(headroom + packet.length);
+    buffer.set(packet, headroom);
+    this.#place.out = [];
+    const verdict = this.#table.forwarder.forward(buffer, headroom, packet.length, now);
+    return { verdict: words[verdict], out: this.#place.out };
+  }
+
+  advance(now: number): void {
+    while (this.#now < now) {
+      this.#now = Math.min(now, this.#now + 1000);
+      this.#table.advance(this.#now);
+    }
+    this.#table.forgetRemains();
+  }
+
+  connections(now: number): readonly ConnectionEntry[] {
+    return this.#table.rows(now);
+  }
+
+  listing(option: '' | '--stats' | '--persistent-conn'): string {
+    const services = listServices(this.#director.services(), this.#table.report(), new RateEstimator());
+    const options = { format: formats[option], exact: false, naming: numericNaming };
+    return `${versionLine}\n${formatListing(sortListing(services), options)}`;
+  }
+}
+
+const words = { [Verdict.sent]: 'sent', [Verdict.pass]: 'pass', [Verdict.drop]: 'drop' } as const;
+
+/** The director's two networks, on which everybody is known. Hops are numbers of hosts. */
+class StoryPlace implements Egress {
+  out: { to: string; packet: Uint8Array }[] = [];
+  readonly #destinations: Destinations;
+  readonly #mtu: number;
+
+  constructor(destinations: Destinations, mtu: number) {
+    this.#destinations = destinations;
+    this.#mtu = mtu;
+  }
+
+  serverHop(destination: number): number {
+    const server = this.#destinations.at(destination);
+    return server === undefined ? NO_HOP : this.hopTo(server.words, server.family);
+  }
+
+  hopTo(address: Int32Array, family: 4 | 6): number {
+    const at = hosts.findIndex((host) => host.covers(address, family));
+    return at < 0 ? NO_HOP : at * 2 + (family === 4 ? 0 : 1);
+  }
+
+  valid(hop: number): boolean {
+    return hop >= 0;
+  }
+
+  place(hop: number, address: Int32Array, family: 4 | 6): Place {
+    if (hostOf(hop).name !== 'local') return Place.remote;
+    return family === 4 && (address[0] ?? 0) >>> 24 === 127 ? Place.loopback : Place.local;
+  }
+
+  readonly #learned = new Map<string, number>();
+
+  mtuTo(address: Int32Array, _family: 4 | 6, hop: number): number {
+    const own = hostOf(hop).side === 'server' ? this.#mtu : 1500;
+    return Math.min(own, this.#learned.get(address.join()) ?? own);
+  }
+
+  source(hop: number): Int32Array {
+    const { side } = hostOf(hop);
+    const network = side === 'server' ? 2 : 1;
+    return addressWords(hop % 2 === 0 ? `10.${network}.0.1` : `2001:db8:${network}::1`).words;
+  }
+
+  isOwn(address: Int32Array, family: 4 | 6): boolean {
+    return hosts[0]?.covers(address, family) ?? false;
+  }
+
+  learnMtu(address: Int32Array, _family: 4 | 6, mtu: number): void {
+    this.#learned.set(address.join(), mtu);
+  }
+
+  send(hop: number, bytes: Uint8Array, at: number, length: number): void {
+    this.out.push({ to: hostOf(hop).name, packet: bytes.slice(at, at + length) });
+  }
+
+  local(bytes: Uint8Array, at: number, length: number): void {
+    this.out.push({ to: 'local', packet: bytes.slice(at, at + length) });
+  }
+}
+
+interface PlaceHost {
+  readonly name: string;
+  readonly side: 'client' | 'server';
+  covers(address: Int32Array, family: 4 | 6): boolean;
+}
+
+function host(name: string, side: PlaceHost['side'], ...addresses: readonly string[]): PlaceHost {
+  const known = new Set(addresses.map((address) => addressWords(address).words.join()));
+  return { name, side, covers: (address) => known.has(address.join()) };
+}
+
+function network(name: string, side: PlaceHost['side'], v4: number, v6: number | undefined): PlaceHost {
+  const inside = (address: Int32Array, family: 4 | 6) =>
+    family === 4
+      ? (address[0] ?? 0) >> 8 === v4 >> 8
+      : v6 !== undefined && address[0] === 0x20010db8 && address[1] === v6;
+  return { name, side, covers: inside };
+}
+
+const own = [
+  '10.1.0.1',
+  '10.1.0.100',
+  '10.2.0.1',
+  '2001:db8:1::1',
+  '2001:db8:1::100',
+  '2001:db8:2::1',
+  '127.0.0.1',
+  '::1',
+];
+
+/** In the order in which they are looked for; everybody else is beyond the gateway. */
+const hosts: readonly PlaceHost[] = [
+  host('local', 'client', ...own),
+  ...[1, 2, 3].map((n) => host(`rs${n}`, 'server', `10.2.0.1${n}`, `2001:db8:2::1${n}`)),
+  host('gateway', 'client', '10.1.0.254', '2001:db8:1::fe'),
+  network('client', 'client', 0x0a010000, 0x00010000),
+  { name: 'gateway', side: 'client', covers: () => true },
+];
+
+function hostOf(hop: number): PlaceHost {
+  const found = hosts[hop >> 1];
+  if (found === undefined) throw new RangeError(`no hop ${hop}`);
+  return found;
+}
