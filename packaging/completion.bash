@@ -1,16 +1,47 @@
 # /etc/bash_completion.d/directord: for directord and directoradm, and for ipvsadm and ldirectord when they are these programs.
 
+# realserver and doctor: options anywhere, and a configuration file.
+_directord_on_host() {
+  local command=$1 word=$2 previous=$3 options='--engine --help'
+  [ "$command" = realserver ] && options='--apply --remove --via --as --vip --help'
+  case $previous in
+    --engine) mapfile -t COMPREPLY < <(compgen -W 'auto relay packet ebpf' -- "$word") ;;
+    --via) mapfile -t COMPREPLY < <(compgen -W 'iptables arp ipip' -- "$word") ;;
+    --as | --vip) COMPREPLY=() ;;
+    *)
+      case $word in
+        -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
+        *)
+          mapfile -t COMPREPLY < <(
+            compgen -f -- "$word"
+            cd /etc/ha.d 2>/dev/null && compgen -f -X '!*.cf' -- "$word"
+          )
+          ;;
+      esac
+      ;;
+  esac
+}
+
 _directord() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  case ${COMP_WORDS[1]} in
+    realserver | doctor)
+      if [ "$COMP_CWORD" -gt 1 ]; then
+        _directord_on_host "${COMP_WORDS[1]}" "$word" "$previous"
+        return
+      fi
+      ;;
+  esac
   case $previous in
     --engine) mapfile -t COMPREPLY < <(compgen -W 'auto relay packet ebpf' -- "$word") ;;
     --control) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
       case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --control --no-monitor --help --version' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --control --no-monitor --sysctl --help --version' -- "$word") ;;
         *)
           mapfile -t COMPREPLY < <(
             compgen -W 'start stop restart try-restart reload force-reload status check' -- "$word"
+            [ "$COMP_CWORD" -eq 1 ] && compgen -W 'realserver doctor' -- "$word"
             compgen -f -- "$word"
             cd /etc/ha.d 2>/dev/null && compgen -f -X '!*.cf' -- "$word"
           )

@@ -32,6 +32,8 @@ export interface Options {
   readonly control: string | undefined;
   /** False with `--no-monitor`: a director alone, without a configuration. */
   readonly monitor: boolean;
+  /** `conn_reuse_mode=0` and the like: knobs of IPVS for the engines that forward packets. */
+  readonly sysctls: readonly string[];
 }
 
 export type CommandLine =
@@ -53,7 +55,7 @@ export type CommandLine =
     };
 
 const flags = ['d', 'debug', 'f', 'foreground', 'h', '?', 'help', 'v', 'version', 'no-monitor'];
-const valued = ['engine', 'control'];
+const valued = ['engine', 'control', 'sysctl'];
 const ownAnywhere = ['foreground', 'no-monitor', ...valued];
 
 /** @param args everything behind the program's name */
@@ -159,6 +161,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
       engine,
       control: textOf(options.get('control')),
       monitor,
+      sysctls: (textOf(options.get('sysctl')) ?? '').split(',').filter((word) => word !== ''),
     },
     words: words.slice(0, 2),
     ignored: words.slice(2).filter((word) => word.startsWith('-')),

@@ -29,6 +29,11 @@ export function usageText(program: string): string {
 
     ${program} --no-monitor [--control SOCKET] start | stop | restart | status
 
+    ${program} realserver [configfile] [--apply | --remove]
+    [--via iptables|arp|ipip] [--as ADDRESS] [--vip ADDRESS]
+
+    ${program} doctor [configfile] [--engine ENGINE]
+
     ${program} [-h|-?|--help|-v|--version]
 
 Options:
@@ -42,6 +47,9 @@ Options:
 
     --engine relay|packet|auto what forwards the traffic. auto: packet for
     root where it can start, else relay.
+
+    --sysctl NAME=VALUE[,NAME=VALUE...] what net.ipv4.vs.NAME is to IPVS,
+    for the packet engine: conn_reuse_mode, expire_nodest_conn, ...
 
     --control SOCKET the socket that directoradm connects to.
 
@@ -61,6 +69,16 @@ Actions:
 
     check reads configfile and prints what would be added: exit code 0,
     or 2 when there is an error in it.
+
+This host:
+    realserver prints the commands that make it a real server of
+    configfile; --apply runs them, --remove takes them back. --via says how
+    it accepts virtual addresses, by default as the forwarding method asks.
+    --as ADDRESS is for another host, --vip names an address behind a
+    firewall mark. Exit code 2 when it is no real server there.
+
+    doctor tells what would lose packets, and the command that mends it:
+    exit code 0, or 1 when something does.
 
 Environment:
     DIRECTORD_CONTROL the control socket, unless --control names it.

@@ -15,6 +15,7 @@ export function startInBackground(
     ...(options.engine === 'auto' ? [] : ['--engine', options.engine]),
     ...(options.control === undefined ? [] : ['--control', options.control]),
     ...(options.monitor ? [] : ['--no-monitor']),
+    ...(options.sysctls.length === 0 ? [] : ['--sysctl', options.sysctls.join(',')]),
   ];
   // Cluster agents look for `PROGRAM CONFIG start` in the list of processes, so nothing may stand in between.
   const words = config === undefined ? ['start'] : [config, 'start'];

@@ -17,6 +17,8 @@ import { TableBackend } from './table-backend.ts';
 
 export interface DaemonParts extends EngineEvents {
   readonly engine: EngineChoice;
+  /** See {@link VsSettings}. */
+  readonly sysctls: readonly string[];
   /** Path of the control socket. */
   readonly control: string;
   /** Undefined for a director alone. */
@@ -52,7 +54,7 @@ export class Daemon {
       },
       mtu: interfaceMtu,
     });
-    const packet = { guard: guardName(parts.control), sysctls: [] };
+    const packet = { guard: guardName(parts.control), sysctls: parts.sysctls };
     const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director, packet);
     info(`directord ${version}, engine ${reason}`);
 

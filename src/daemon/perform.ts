@@ -161,6 +161,7 @@ async function serve(
     await run({
       log,
       engine: options.engine,
+      sysctls: options.sysctls,
       control,
       pidFile: withPidFile ? findPidFile(target.name, user) : undefined,
       monitored: configuration && {

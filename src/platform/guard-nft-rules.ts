@@ -134,24 +134,26 @@ function setDeclarations(family: 4 | 6, type: string): string {
 }
 
 /**
- * Most frequent first. Later fragments carry no ports: those to a service are left to the kernel where the address is
- * its own (there they wait for a first fragment that never comes, and expire in silence), and dropped where it would
- * forward them.
+ * Later fragments first: the kernel would read ports from whatever they begin with (its quick way of loading a header
+ * field does not look at the fragment offset). Those to a service are left to the kernel where the address is its own
+ * (there they wait for a first fragment that never comes, and expire in silence), and dropped where it would forward
+ * them, or where no port matters.
  */
 function familyChains({ family, header, fragment, icmp }: (typeof families)[number]): string {
   const [to, from] = [`${header} daddr . meta l4proto`, `${header} saddr . meta l4proto`];
   const drop = `counter name services drop ${tag}`;
   return `
 chain fragment${family} {
+  ${to} @whole-services${family} ${drop}
   ${to} @service-protocols${family} fib daddr type != local ${drop}
   ${from} @reply-protocols${family} goto reply ${tag}
 }
 chain arriving${family} {
+  ${fragment} goto fragment${family} ${tag}
   ${to} . th dport @services${family} ${drop}
   ${from} . th sport @replies${family} goto reply ${tag}
   ${to} @whole-services${family} ${drop}
   ${from} @whole-replies${family} goto reply ${tag}
-  ${fragment} goto fragment${family} ${tag}
   ${header} saddr @servers${family} ${icmp} goto reply ${tag}
 }
 `;

@@ -21,6 +21,8 @@ export interface Outer {
   readonly copyDf: boolean;
 }
 
+const ECN = 0x03;
+const ECT0 = 0x02;
 const DONT_FRAGMENT = 0x4000;
 const UDP_HEADER = 8;
 const GUE_HEADER = 4;
@@ -49,7 +51,7 @@ function tunnelHeaderLength({ kind, checksum }: Outer): number {
 }
 
 /**
- * Writes the outer packet, TTL and traffic class as in the inner one. When `into` is the inner packet's own buffer and
+ * Writes the outer packet, TTL and traffic class as in the inner one, but for a mark of congestion. When `into` is the inner packet's own buffer and
  * `at` is overhead() before it, nothing is copied.
  * @param identification of an outer IPv4 header without DF; with DF it is 0
  * @returns its length; 0 when it would be longer than an IP packet can be (nothing is written)
@@ -67,7 +69,7 @@ export function encapsulate(
   if (payload + (outer.family === 4 ? header : 0) > 0xffff) return 0;
   const sourcePort = outer.kind === 'gue' ? flowPort(inner) : 0;
   copyBytes(inner.bytes, inner.at, inner.length, into, at + header + tunnel);
-  writeIpHeader(into, at, outer, protocolOf(outer, inner), payload, inner.ttl, inner.trafficClass);
+  writeIpHeader(into, at, outer, protocolOf(outer, inner), payload, inner.ttl, outerTrafficClass(inner.trafficClass));
   if (outer.family === 4) {
     const dontFragment = outer.copyDf && inner.family === 4 && inner.dontFragment;
     sealIpv4(into, at, header, dontFragment ? 0 : identification, dontFragment ? DONT_FRAGMENT : 0);
@@ -75,6 +77,11 @@ export function encapsulate(
   if (outer.kind === 'gue') writeGue(into, at, outer, inner.family, sourcePort, payload);
   else if (outer.kind === 'gre') writeGre(into, at + header, outer, inner.family, payload);
   return header + payload;
+}
+
+/** Congestion that was experienced so far is the inner header's to tell (RFC 3168, section 9.1.1: the full functionality). */
+function outerTrafficClass(inner: number): number {
+  return (inner & ECN) === ECN ? (inner & ~ECN) | ECT0 : inner;
 }
 
 function protocolOf({ kind }: Outer, inner: IpPacket): number {

@@ -34,7 +34,14 @@ async function run(words: readonly string[], path = '/usr/sbin/directord', manua
   return { code, out, err, asked, onHost };
 }
 
-const defaults = { debug: false, foreground: false, engine: 'auto', control: undefined, monitor: true };
+const defaults = {
+  debug: false,
+  foreground: false,
+  engine: 'auto',
+  control: undefined,
+  monitor: true,
+  sysctls: [],
+};
 
 void t.test('the argument grammar of ldirectord', async (t) => {
   const understood: [string[], string | undefined, string, object][] = [

@@ -19,6 +19,8 @@ interface Part {
   readonly about: string;
   readonly versions?: readonly Version[];
   readonly sysctl?: Readonly<Record<string, number>>;
+  /** The director's own stack has nobody on these ports; its resets would end the connections. */
+  readonly silent?: true;
   /** By default TCP and UDP at port 80, with server 1 behind NAT. */
   readonly table?: (setting: Setting) => readonly string[];
   readonly steps: (setting: Setting) => readonly Step[];
@@ -130,11 +132,7 @@ const parts: readonly Part[] = [
       return [
         packet({ protocol: 6, payload: 'hex c3510050000003e8' }),
         packet({ protocol: 6, payload: 'hex c3510050000003e80000000050' }),
-        packet({ protocol: 6, payload: 'hex c3510050000003e8000000001002faf000000000' }),
         packet({ protocol: 17, payload: 'hex c3510050' }),
-        packet({ udp: { sport: 50002, dport: 80, length: 100, data: 'a question' } }),
-        packet({ udp: { sport: 50003, dport: 80, length: 10, data: 'a question' } }),
-        packet({ udp: { sport: 50004, dport: 80, length: 4, data: 'a question' } }),
         packet({ headerChecksum: 'bad', tcp: { sport: 50005, dport: 80, flags: 'S' } }),
         packet({ protocol: 1, payload: 'hex 03030000' }),
         connections,
@@ -172,7 +170,7 @@ const parts: readonly Part[] = [
         from('client', {
           src: at.client,
           dst: at.vip,
-          icmp: { is: 'port unreachable', quotes: quote(about, 24) },
+          icmp: { is: 'port unreachable', quotes: quote(about, 28) },
         }),
         from('client', {
           src: at.client,
@@ -192,16 +190,22 @@ const parts: readonly Part[] = [
     },
   },
   {
-    name: 'source-route',
-    about:
-      'IPv4 options that the director would have to fill in or to obey: record route, timestamp, loose source route.',
+    name: 'record-route',
+    about: 'The director fills in the IPv4 option that asks for the way.',
     versions: ['v4'],
     steps: ({ talk }) => [
       talk.tcp('S', { seq: 1000 }, { options: '0707040000000000' }),
       talk.tcpBack('SA', { seq: 5000, ack: 1001 }, { options: '0707040000000000' }),
-      talk.tcp('A', { seq: 1001, ack: 5001 }, { options: '44080500 00000000'.replaceAll(' ', '') }),
-      talk.tcp('A', { seq: 1001, ack: 5001 }, { options: '8307080a02000b00' }),
-      talk.tcp('A', { seq: 1001, ack: 5001 }, { options: '8307040a02000b00' }),
+    ],
+  },
+  {
+    name: 'source-route',
+    about: 'Packets that want to choose their way are lost.',
+    versions: ['v4'],
+    steps: ({ talk }) => [
+      talk.tcp('S', { seq: 1000 }, { options: '8307080a02000b00' }),
+      talk.tcp('S', { seq: 1000 }, { options: '8307040a02000b00' }),
+      talk.tcp('S', { seq: 1000 }, { options: '8907040a02000b00' }),
       connections,
     ],
   },
@@ -234,6 +238,7 @@ const parts: readonly Part[] = [
   },
   {
     name: 'local-gate',
+    silent: true,
     about: 'A server that is the director itself, by direct routing: the packet goes to the stack as it is.',
     table: ({ vip, version }) => [
       `-A -t ${vip} -s rr`,
@@ -243,6 +248,7 @@ const parts: readonly Part[] = [
   },
   {
     name: 'local-masq-loopback',
+    silent: true,
     about: 'NAT of a client to the loopback address: nothing arrives.',
     table: ({ vip, version }) => [
       `-A -t ${vip} -s rr`,
@@ -252,12 +258,14 @@ const parts: readonly Part[] = [
   },
   {
     name: 'local-masq',
+    silent: true,
     about: 'NAT to an address of the director: the stack gets the packet with the new address and port.',
     table: ({ vip, at }) => [`-A -t ${vip} -s rr`, `-a -t ${vip} -r ${endpoint(at.back, 8080)} -m`],
     steps: ({ tcp }) => [tcp(50001, 'S'), connections, listing],
   },
   {
     name: 'local-ipip',
+    silent: true,
     about: 'A tunnel to an address of the director: the packet goes to the stack as it is.',
     table: ({ vip, at }) => [`-A -t ${vip} -s rr`, `-a -t ${vip} -r ${endpoint(at.back, 80)} -i`],
     steps: ({ tcp }) => [tcp(50001, 'S'), connections, listing],
@@ -324,7 +332,11 @@ const parts: readonly Part[] = [
     name: 'counters-masq',
     about:
       'What the counters count with NAT: connections, packets and bytes of both directions, ICMP errors, refusals.',
-    steps: (setting) => counters(setting),
+    steps: (setting) => {
+      const { talk } = setting;
+      const about = { udp: { ...talk.atServer, data: 'a question' } };
+      return counters(setting, talk.icmpBack({ is: 'port unreachable' }, about));
+    },
   },
   {
     name: 'counters-gate',
@@ -379,7 +391,7 @@ function unknownReplies({ at, talk }: Setting): Step[] {
   ];
 }
 
-function counters({ at, talk, version, tcp }: Setting): Step[] {
+function counters({ at, talk, tcp }: Setting, ...extra: readonly Step[]): Step[] {
   return [
     talk.tcp('S', { seq: 1000 }),
     talk.tcpBack('SA', { seq: 5000, ack: 1001 }),
@@ -399,6 +411,8 @@ function counters({ at, talk, version, tcp }: Setting): Step[] {
   ];
 }
 
+const noResets = '-t mangle -A OUTPUT -p tcp --tcp-flags RST RST -j DROP';
+
 export const oddityScripts: readonly Script[] = parts.flatMap((part) =>
   (part.versions ?? versions).map((version) => {
     const at = addresses[version];
@@ -414,6 +428,7 @@ export const oddityScripts: readonly Script[] = parts.flatMap((part) =>
       name: `${part.name}-${version}`,
       about: part.about,
       ...(part.sysctl === undefined ? {} : { sysctl: part.sysctl }),
+      ...(part.silent ? { [version === 'v4' ? 'iptables' : 'ip6tables']: [noResets] } : {}),
       table: part.table?.(setting) ?? usual(setting),
       steps: part.steps(setting),
     };

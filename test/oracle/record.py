@@ -16,6 +16,8 @@ HOSTS = {
     'rs2': ('back', '02:00:00:00:02:12', ['10.2.0.12', '2001:db8:2::12']),
     'rs3': ('back', '02:00:00:00:02:13', ['10.2.0.13', '2001:db8:2::13']),
 }
+# Nobody of the stories: it pings the director behind each packet, and its answer says that the packet has been dealt with.
+PROBE = ('02:00:00:00:01:fa', '10.1.0.250')
 BY_MAC = {mac.replace(':', ''): name for name, (_, mac, _) in HOSTS.items()}
 SIDES = {'client': ('front', FRONT, 'client'), 'server': ('back', BACK, 'rs1')}
 PROTOCOLS = {4: (1, 6, 17), 6: (58, 6, 17)}
@@ -55,6 +57,7 @@ class Lab:
     """A director's namespace, this process in it, and the sockets of all its neighbours."""
 
     def __init__(self, number):
+        self.probes = 0
         self.names = ['director%d' % number, 'hosts%d' % number]
         for name in self.names:
             must(['ip', 'netns', 'add', name])
@@ -81,6 +84,7 @@ class Lab:
                   'addr add 10.1.0.100/32 dev lo', 'addr add 2001:db8:1::100/128 dev lo']
         for side, mac, addresses in HOSTS.values():
             lines += ['neigh add %s lladdr %s dev %s nud permanent' % (address, mac, side) for address in addresses]
+        lines += ['neigh add %s lladdr %s dev front nud permanent' % (PROBE[1], PROBE[0])]
         lines += ['route add default via 10.1.0.254', 'route add default via 2001:db8:1::fe']
         must(['ip', '-batch', '-'], '\n'.join(lines) + '\n')
         enter(hosts)
@@ -111,37 +115,44 @@ class Lab:
 
     def send(self, side, packet):
         wire, mac, sender = SIDES[side]
-        kind = 0x0800 if packet[0] >> 4 == 4 else 0x86dd
-        source = HOSTS[sender][1]
-        frame = bytes.fromhex((mac + source).replace(':', '')) + struct.pack('!H', kind) + packet
+        framed = frame(HOSTS[sender][1], packet, mac)
         if packet[0] >> 4 == 6 and packet[6] == 58 and checksum(pseudo(packet) + packet[40:]) == 0:
             # As from an interface that has verified the checksum: when the kernel's IPVS verifies that of ICMPv6 itself, it
             # leaves out the pseudo-header and drops every message.
             partial = checksum(pseudo(packet)) ^ 0xffff
-            frame = frame[:56] + struct.pack('!H', partial) + frame[58:]
-            self.checked[wire].send(struct.pack('=BBHHHH', 1, 0, 0, 0, 54, 2) + frame)
+            framed = framed[:56] + struct.pack('!H', partial) + framed[58:]
+            self.checked[wire].send(struct.pack('=BBHHHH', 1, 0, 0, 0, 54, 2) + framed)
         else:
-            self.wires[wire].send(frame)
+            self.wires[wire].send(framed)
 
     def drain(self):
-        """All that the director sent and delivered to itself, until it is quiet: [[host, packet]]."""
+        """All that the director sent and delivered to itself: [[host, packet]]. Packets are dealt with in their order."""
+        self.probes += 1
+        self.wires['front'].send(frame(PROBE[0], ping(self.probes)))
         seen = []
         sockets = {wire: None for wire in self.wires.values()}
         sockets.update({raw: key for key, raw in self.local.items()})
-        while True:
-            ready = select.select(list(sockets), [], [], 0.015)[0]
+        answered, deadline = False, time.monotonic() + 5
+        while not answered:
+            ready = select.select(list(sockets), [], [], deadline - time.monotonic())[0]
             if not ready:
-                return seen
-            for source in ready:
-                if sockets[source] is None:
-                    frame, address = source.recvfrom(65535)
-                    host = BY_MAC.get(frame[:6].hex())
-                    if address[2] != socket.PACKET_OUTGOING and host:
-                        seen.append([host, trim(frame[14:]).hex()])
-                else:
-                    packet = received(source, *sockets[source])
-                    if packet:
-                        seen.append(['local', packet.hex()])
+                raise RuntimeError('the director does not answer')
+            while ready:
+                for source in ready:
+                    if sockets[source] is None:
+                        data, address = source.recvfrom(65535)
+                        if address[2] == socket.PACKET_OUTGOING:
+                            continue
+                        if data[:6].hex() == PROBE[0].replace(':', ''):
+                            answered = answered or data[38:42] == struct.pack('!HH', 1, self.probes & 0xffff)
+                        elif data[:6].hex() in BY_MAC:
+                            seen.append([BY_MAC[data[:6].hex()], trim(data[14:]).hex()])
+                    else:
+                        packet = received(source, *sockets[source])
+                        if packet and packet[12:16] != socket.inet_aton(PROBE[1]):
+                            seen.append(['local', packet.hex()])
+                ready = select.select(list(sockets), [], [], 0)[0]
+        return seen
 
     def close(self):
         for wire in list(self.wires.values()) + list(self.checked.values()) + list(self.local.values()):
@@ -164,6 +175,18 @@ def offloads_off(interface):
             value = ctypes.create_string_buffer(struct.pack('II', command, 0))
             request = struct.pack('16sP', interface.encode(), ctypes.addressof(value)) + bytes(16)
             fcntl.ioctl(any_socket, 0x8946, request)
+
+
+def frame(source, packet, to=FRONT):
+    kind = 0x0800 if packet[0] >> 4 == 4 else 0x86dd
+    return bytes.fromhex((to + source).replace(':', '')) + struct.pack('!H', kind) + packet
+
+
+def ping(number):
+    echo = struct.pack('!BBHHH', 8, 0, 0, 1, number & 0xffff)
+    echo = echo[:2] + struct.pack('!H', checksum(echo)) + echo[4:]
+    header = struct.pack('!BBHHHBBH', 0x45, 0, 28, 0, 0x4000, 64, 1, 0) + socket.inet_aton(PROBE[1]) + socket.inet_aton('10.1.0.1')
+    return header[:10] + struct.pack('!H', checksum(header)) + header[12:] + echo
 
 
 def checksum(data):

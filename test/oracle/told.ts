@@ -1,6 +1,7 @@
 /** What the kernel did at one step, in the words of a story. */
 import { decode } from '../support/packet-decode.ts';
-import type { Free, PacketText } from '../support/packet-text.ts';
+import type { Free, PacketText, UdpText } from '../support/packet-text.ts';
+import { guePort } from '../support/packet-text.ts';
 import type { Sent, Step } from '../support/story.ts';
 import { formatAddress } from '../../src/util/ip.ts';
 
@@ -44,12 +45,20 @@ function withoutChance(packet: PacketText, came: PacketText): PacketText {
     ...packet,
     ...(id === undefined ? {} : { id }),
     ...(flow === undefined ? {} : { flow }),
+    ...(packet.udp && packet.mf === true && packet.udp.dport === guePort
+      ? { udp: guePiece(packet.udp) }
+      : {}),
     ...(packet.ipip ? { ipip: withoutChance(packet.ipip, came) } : {}),
     ...(packet.gue
       ? { gue: { ...packet.gue, sport: 'any', packet: withoutChance(packet.gue.packet, came) } }
       : {}),
     ...(packet.gre ? { gre: { ...packet.gre, packet: withoutChance(packet.gre.packet, came) } } : {}),
   };
+}
+
+/** The first fragment of a tunnel packet. */
+function guePiece(udp: UdpText): UdpText {
+  return { ...udp, sport: 'any', ...(udp.checksum === 'none' ? {} : { checksum: 'any' }) };
 }
 
 /** `TCP 0A010002 C351 0A010064 0050 0A02000B 0050 ESTABLISHED     899` of /proc/net/ip_vs_conn, which rounds seconds down. */

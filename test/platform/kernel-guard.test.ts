@@ -46,6 +46,8 @@ function stateOf(family: 4 | 6): GuardState {
     services: [
       { family, protocol: 'tcp', address: vip, port: 80 },
       { family, protocol: 'sctp', address: vip, port: 81 },
+      // What later fragments here begin with.
+      { family, protocol: 'udp', address: vip, port: 0x7979 },
       { family, protocol: 'udp', address: whole, port: 0 },
       { family, protocol: 'tcp', address: routed, port: 80 },
     ],
@@ -158,12 +160,12 @@ let round = 100;
  * What the kernel sends because of a packet: everything before two echoes that pass by behind it, one each way. Without
  * what it picks at random.
  */
-async function answers(side: Side, packet: PacketText): Promise<readonly string[]> {
+async function answers(side: Side, ...packets: readonly PacketText[]): Promise<readonly string[]> {
   const { client, server } = addresses[4];
   const seq = ++round;
   const icmp = { is: 'echo request', id: 77, seq };
   sent.length = 0;
-  inject(side, packet);
+  for (const packet of packets) inject(side, packet);
   inject('client', { src: client, dst: server, icmp });
   inject('server', { src: server, dst: client, icmp });
   const isMark = (entry: PacketText): boolean => entry.icmp?.id === 77 && entry.icmp.seq === seq;
@@ -291,6 +293,15 @@ for (const means of ['nft', 'iptables'] as const) {
         'counted',
       );
       t.ok(services.bytes > 0 && replies.bytes > 0);
+
+      const { client, vip } = addresses[4];
+      const ends = { src: client, dst: vip, df: false, id: 5 };
+      const udp = { sport: 5000, dport: 82, checksum: 'none', length: 1496, data: 'x*1472' };
+      const fragments = [
+        { ...ends, mf: true, udp },
+        { ...ends, offset: 1480, protocol: 17, payload: 'y*16' },
+      ];
+      t.equal((await answers('client', ...fragments)).length, 1, 'fragments to another port of a VIP');
 
       await guard.replace(nothing);
       for (const one of cases) t.same(await answers(one[2], one[3]), before.get(one), `no longer: ${one[0]}`);

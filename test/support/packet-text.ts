@@ -3,7 +3,10 @@
  * this file) turn them into bytes and back; they share no code with `src/wire`, so that each is a check of the other.
  */
 
-/** `0x` and four digits as they are in the packet, `bad` for one that is wrong, `none` for UDP's zero. Absent: right. */
+/**
+ * `0x` and four digits as they are in the packet, `bad` for one that is wrong, `none` for UDP's zero, `any` where it covers a
+ * random number that is not all there. Absent: right.
+ */
 export type Checksum = string;
 
 /** Text, or `x*1472` for 1472 times x, or `hex 00ff` where it is not printable. */
@@ -64,7 +67,7 @@ export interface TcpText {
 }
 
 export interface UdpText {
-  readonly sport: number;
+  readonly sport: Free;
   readonly dport: number;
   /** Where it is not what there is. */
   readonly length?: number;

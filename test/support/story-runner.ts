@@ -92,7 +92,7 @@ function same(a: PacketText, b: PacketText): boolean {
 function asFree(wanted: unknown, found: PacketText): PacketText;
 function asFree(wanted: unknown, found: unknown): unknown;
 function asFree(wanted: unknown, found: unknown): unknown {
-  if (wanted === 'any') return typeof found === 'number' ? 'any' : found;
+  if (wanted === 'any') return 'any';
   if (!isRecord(wanted) || !isRecord(found)) return found;
   const free = Object.entries(found).map(([name, value]) => [name, asFree(wanted[name], value)]);
   // A free number may be the one that is not written.

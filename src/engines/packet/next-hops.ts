@@ -2,7 +2,7 @@
  * Where a packet to an address leaves this host: the kernel's own answer, with all its routes and rules, remembered until
  * these change. Destinations behind one gateway share one hop, so a million clients cost as much as one.
  */
-import type { InterfaceAddress, Link, Netlink, Route } from '../../platform/netlink.ts';
+import type { InterfaceAddress, Link, Netlink, Route, RouteKind } from '../../platform/netlink.ts';
 import type { Address } from '../../util/ip.ts';
 import { familyOf } from '../../util/ip.ts';
 import { multicastMac } from '../../wire/neighbour-discovery.ts';
@@ -40,6 +40,8 @@ const PACE = 100;
 const SLOWEST = 5000;
 
 const ANSWERS = 65536;
+/** So many answers share a hash. */
+const WAYS = 4;
 /** Words of an answer: address x4, source asked for x4, family, hop. */
 const STRIDE = 10;
 const FAMILY = 8;
@@ -50,7 +52,7 @@ const noAddress = new Int32Array(4);
 interface Hop {
   readonly kind: HopKind;
   readonly link: Link;
-  /** The gateway, or the destination itself on the link. */
+  /** The gateway, or the destination itself on the link; where neither matters, the kind. */
   readonly to: Address;
   readonly onLink: boolean;
   readonly source: Address | undefined;
@@ -66,8 +68,9 @@ export class NextHops {
   #links: ReadonlyMap<number, Link>;
   #addresses: readonly InterfaceAddress[];
 
-  /** Answers of the kernel by the hash of what was asked; a later one takes the place of an earlier. */
+  /** Answers of the kernel, in sets by the hash of what was asked. */
   readonly #answers = new Int32Array(ANSWERS * STRIDE);
+  #turn = 0;
   #generation = 1;
   #changed = false;
   #renewed = -Infinity;
@@ -113,18 +116,21 @@ export class NextHops {
    */
   hopFor(address: Int32Array, family: 4 | 6, from: Int32Array = noAddress): number {
     const answers = this.#answers;
-    const at = ((hashWords(address) ^ hashWords(from)) & (ANSWERS - 1)) * STRIDE;
-    const hop = answers[at + HOP] as number;
-    if (
-      hop >>> 16 === this.#generation &&
-      answers[at] === address[0] &&
-      answers[at + 4] === from[0] &&
-      answers[at + FAMILY] === family &&
-      (family === 4 || sameTail(answers, at, address, from))
-    ) {
-      return (hop & INDEX) === NO_ROUTE ? HOP_NONE : hop;
+    const set = ((hashWords(address) ^ hashWords(from)) & (ANSWERS / WAYS - 1)) * WAYS * STRIDE;
+    for (let at = set; at < set + WAYS * STRIDE; at += STRIDE) {
+      const hop = answers[at + HOP] as number;
+      if (
+        hop >>> 16 === this.#generation &&
+        answers[at] === address[0] &&
+        answers[at + 4] === from[0] &&
+        answers[at + FAMILY] === family &&
+        (family === 4 || sameTail(answers, at, address, from))
+      ) {
+        return (hop & INDEX) === NO_ROUTE ? HOP_NONE : hop;
+      }
     }
     const found = this.#ask(address, family, from);
+    const at = this.#oldest(set);
     answers.set(address, at);
     answers.set(from, at + 4);
     answers[at + FAMILY] = family;
@@ -226,6 +232,14 @@ export class NextHops {
     this.#answers.fill(0);
   }
 
+  /** The place in a set for a new answer: of one that holds no more, else of each in turn. */
+  #oldest(set: number): number {
+    for (let at = set; at < set + WAYS * STRIDE; at += STRIDE)
+      if ((this.#answers[at + HOP] as number) >>> 16 !== this.#generation) return at;
+    this.#turn = (this.#turn + 1) % WAYS;
+    return set + this.#turn * STRIDE;
+  }
+
   /** @returns a hop number, whose index is NO_ROUTE when there is none */
   #ask(address: Int32Array, family: 4 | 6, from: Int32Array): number {
     const destination = wordsAddress(address, family);
@@ -247,30 +261,22 @@ export class NextHops {
     const link = this.#links.get(route.interfaceIndex);
     if (link === undefined) return undefined;
     const { gateway, source } = route;
-    const mtu = route.mtu > 0 && route.mtuExpires === undefined ? route.mtu : link.mtu;
-    const hop = { link, to: gateway ?? destination, onLink: gateway === undefined, source, mtu };
-    switch (route.kind) {
-      case 'local':
-        return { ...hop, kind: 'local', mac: undefined };
-      case 'unicast':
-      case 'broadcast':
-      case 'multicast': {
-        if (link.loopback) return { ...hop, kind: 'local', mac: undefined };
-        if (!link.ethernet) return { ...hop, to: '', onLink: false, kind: 'kernel', mac: undefined };
-        const mac = route.kind === 'unicast' ? undefined : groupMac(destination, route.kind);
-        return { ...hop, kind: 'ethernet', mac };
-      }
-      case 'blackhole':
-      case 'unreachable':
-      case 'prohibit':
-      case 'other':
-        return undefined;
-    }
+    const kind = kindOf(route, link);
+    if (kind === undefined) return undefined;
+    return {
+      kind,
+      link,
+      to: kind === 'ethernet' ? (gateway ?? destination) : kind,
+      onLink: kind === 'ethernet' && gateway === undefined,
+      source,
+      mtu: route.mtu > 0 && route.mtuExpires === undefined ? route.mtu : link.mtu,
+      mac: route.kind === 'unicast' || kind !== 'ethernet' ? undefined : groupMac(destination, route.kind),
+    };
   }
 
   #intern(hop: Hop): number {
     const { kind, link, to, source = '', mtu, onLink } = hop;
-    const key = `${kind} ${link.index} ${kind === 'local' ? '' : to} ${source} ${mtu} ${onLink}`;
+    const key = `${onLink ? '' : 'via '}${to} ${link.index} ${mtu} ${source}`;
     const known = this.#interned.get(key);
     if (known !== undefined) return known;
     let neighbour = this.#neighbourOf(hop);
@@ -280,7 +286,7 @@ export class NextHops {
     }
     const index = this.#count++;
     this.#kind[index] = kinds.indexOf(kind);
-    this.#onLink[index] = onLink && kind === 'ethernet' ? 1 : 0;
+    this.#onLink[index] = onLink ? 1 : 0;
     this.#mtu[index] = mtu;
     this.#link[index] = link.index;
     this.#source[index] = source === '' ? noAddress : addressWords(source).words;
@@ -329,8 +335,25 @@ function sameTail(answers: Int32Array, at: number, address: Int32Array, from: In
   );
 }
 
+function kindOf({ kind }: Route, link: Link): HopKind | undefined {
+  switch (kind) {
+    case 'local':
+      return 'local';
+    case 'unicast':
+    case 'broadcast':
+    case 'multicast':
+      if (link.loopback) return 'local';
+      return link.ethernet ? 'ethernet' : 'kernel';
+    case 'blackhole':
+    case 'unreachable':
+    case 'prohibit':
+    case 'other':
+      return undefined;
+  }
+}
+
 /** The Ethernet address of a group (RFC 1112, section 6.4; RFC 2464, section 7) or of everybody. */
-function groupMac(destination: Address, kind: 'broadcast' | 'multicast'): Uint8Array {
+function groupMac(destination: Address, kind: RouteKind): Uint8Array {
   if (kind === 'broadcast') return BROADCAST_MAC;
   const { words, family } = addressWords(destination);
   const [group = 0] = words;

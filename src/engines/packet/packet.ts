@@ -3,6 +3,7 @@ import type { Engine, EngineEvents } from '../engine.ts';
 import type { TableSource } from '../child-engine.ts';
 import { createChildEngine } from '../child-engine.ts';
 import { siblingModule } from '../module-url.ts';
+import { readVsSettings } from './vs-settings.ts';
 import { refusal } from './refusal.ts';
 
 export interface PacketOptions {
@@ -12,7 +13,9 @@ export interface PacketOptions {
   readonly sysctls: readonly string[];
 }
 
+/** @throws with a message for people when a setting is none */
 export function createPacket(events: EngineEvents, source: TableSource, options: PacketOptions): Engine {
+  readVsSettings(options.sysctls.join(' '));
   return createChildEngine({
     name: 'packet',
     module: siblingModule(import.meta.url, 'process'),

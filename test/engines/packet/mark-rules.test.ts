@@ -18,7 +18,7 @@ import { enterOwnNetwork, ip, linkAddress, skip, wire } from '../../platform/own
 function packetOf(text: PacketText): MarkedPacket {
   const bytes = encode(text);
   const packet = new IpPacket();
-  t.equal(packet.read(bytes, 0, bytes.length), 0);
+  if (packet.read(bytes, 0, bytes.length) !== 0) throw new Error(JSON.stringify(text));
   return packet;
 }
 
@@ -157,6 +157,7 @@ function pick<T>(from: readonly T[]): T {
   return from[(seed >>> 0) % from.length] as T;
 }
 
+/** No later fragments: a kernel with nft reads ports from whatever they begin with, one with the old iptables none. */
 function randomPacket(family: 4 | 6, number: number): PacketText {
   const ends = {
     src: pick(pools[family].src),
@@ -164,20 +165,18 @@ function randomPacket(family: 4 | 6, number: number): PacketText {
     ...(family === 4 ? { id: number, df: false } : { flow: number }),
   };
   const between = { sport: pick(ports), dport: pick(ports) };
-  switch (pick(['tcp', 'tcp', 'udp', 'udp', 'icmp', 'fragment'] as const)) {
+  switch (pick(['tcp', 'tcp', 'udp', 'udp', 'icmp'] as const)) {
     case 'tcp':
       return { ...ends, tcp: { ...between, flags: 'S' } };
     case 'udp':
       return { ...ends, udp: { ...between, data: 'x' } };
     case 'icmp':
       return { ...ends, icmp: { is: 'echo request', id: 1, seq: 1 } };
-    case 'fragment':
-      // IPv6: its identification is another field.
-      return { ...ends, ...(family === 6 ? { id: 1 } : {}), offset: 1480, protocol: 17, payload: 'y*16' };
   }
 }
 
 const captures = new Map<string, Capture>();
+const linkAddresses = new Map<string, Uint8Array>();
 
 /** Sends packets and gives the marks that the kernel saw on them after mangle, by packet number. */
 async function kernelMarks(
@@ -199,7 +198,7 @@ async function kernelMarks(
   );
   for (const [name, text] of sent) {
     const bytes = encode(text);
-    const to = linkAddress(name);
+    const to = linkAddresses.get(name) ?? new Uint8Array(6);
     const frame = Buffer.concat([
       to,
       to.map((byte) => byte ^ 1),
@@ -246,6 +245,7 @@ if (skip === false) {
   for (const name of ['in1', 'in2']) {
     wire(`${name}-far`, name);
     ip(`address add ${name === 'in1' ? '10.0.0.254' : '10.0.7.254'}/24 dev ${name}`);
+    linkAddresses.set(name, linkAddress(name));
     captures.set(name, openCapture(`${name}-far`, { ringBytes: 1 << 20 }, { frame: () => undefined }));
   }
   t.teardown(() => {

@@ -32,21 +32,21 @@ function set() {
     /** What was sent since the last look. */
     sent: () => sent.splice(0),
     /** Time passes, in the steps of a forwarder's turns. */
-    pass(milliseconds: number, each: () => void = () => undefined) {
+    pass: (milliseconds: number, each: () => void = () => undefined): void => {
       for (const end = now + milliseconds; now < end; now += 50) {
         each();
         neighbours.advance(now);
       }
     },
     /** MAC address that a packet would go to now; undefined when it must wait. */
-    macOf(number: number): string | undefined {
+    macOf: (number: number): string | undefined => {
       const frame = Buffer.alloc(14);
       return neighbours.writeHeader(number, frame, 0, 0x0800) ? frame.toString('hex', 0, 6) : undefined;
     },
-    queue(number: number, mark: number, family: 4 | 6 = 4) {
+    queue: (number: number, mark: number, family: 4 | 6 = 4): void => {
       neighbours.queue(number, Buffer.concat([Buffer.alloc(3), ipPacket(mark, family)]), 3, 40, now);
     },
-    hear(frame: Buffer, length = frame.length) {
+    hear: (frame: Buffer, length = frame.length): void => {
       const claim = readArp(frame, length) ?? readNeighbourDiscovery(frame, length);
       if (claim !== undefined) neighbours.learn(2, claim, now);
     },

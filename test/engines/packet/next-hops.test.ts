@@ -30,7 +30,7 @@ function set(netlink = new FakeNetlink()) {
         : hops.hopFor(words, family, addressWords(from).words);
     },
     /** Routes change, and the forwarder's next turn comes. */
-    change(milliseconds = 1000) {
+    change: (milliseconds = 1000): void => {
       netlink.isChanged = true;
       hops.advance((time.now += milliseconds));
     },
@@ -49,22 +49,24 @@ t.test('the kernel is asked once for each destination', (t) => {
   t.same(hops.source(hop), words('10.2.0.1'));
   t.ok(hops.valid(hop));
   t.notOk(hops.valid(HOP_NONE));
-  for (let i = 0; i < 3000; i++)
-    t.equal(hopFor(`198.51.${i >> 8}.${i & 255}`), hop, 'all clients share a hop');
+  const clients = Array.from({ length: 3000 }, (_, i) => `198.51.${i >> 8}.${i & 255}`);
+  t.ok(
+    clients.every((client) => hopFor(client) === hop),
+    'all clients share a hop',
+  );
+  t.equal(netlink.asked.length, 3001);
+  for (const client of clients) hopFor(client);
+  t.equal(netlink.asked.length, 3001, 'and many are remembered');
   t.end();
 });
 
 t.test('addresses are not mistaken for one another', (t) => {
   const { hopFor, hops, netlink } = set();
-  // one slot of the cache may well be fought for
   netlink.answer = (to) => route(2, { gateway: to.includes(':') ? '2001:db8::fe' : '10.2.0.254' });
   // 32.1.13.184 has the same first word as 2001:db8::, and this host's addresses differ in their last words
   const all = ['32.1.13.184', '2001:db8::', '2001:db8::1', '2001:db8:0:1::', '2001:db8:0:0:1::'] as const;
-  for (const address of [...all, ...all]) {
-    const hop = hopFor(address);
-    t.ok(netlink.asked.includes(address));
-    t.equal(hop === hopFor('2001:db8::1'), address.includes(':'), address);
-  }
+  for (const address of [...all, ...all]) hopFor(address);
+  t.same(netlink.asked, all);
   t.not(hopFor('32.1.13.184'), hopFor('2001:db8::'));
   t.equal(hopFor('2001:db8::1'), hopFor('2001:db8:0:1::'));
   t.same(hops.source(hopFor('32.1.13.184')), words('10.2.0.1'));
@@ -200,7 +202,7 @@ t.test('after a change of routes everything is asked anew', (t) => {
   t.ok(hops.writeHeader(back, Buffer.alloc(14), 0, 0x0800), 'neighbours stay known');
 
   const seen = new Set([before, after, back]);
-  for (let i = 0; i < 40_000; i++) {
+  for (let i = 0; i < 33_000; i++) {
     change(10_000);
     if (i < 30_000) seen.add(hopFor('192.0.2.1'));
   }
