@@ -11,7 +11,7 @@ interface Setting {
   readonly vip: string;
   readonly talk: Talk;
   /** A TCP packet of the client. */
-  tcp(port: number, flags: string, dport?: number): Step;
+  readonly tcp: (port: number, flags: string, dport?: number) => Step;
 }
 
 interface Part {
@@ -399,9 +399,7 @@ function counters({ at, talk, tcp }: Setting, ...extra: readonly Step[]): Step[]
     talk.tcpBack('A', { seq: 5001, ack: 2001, data: 'y*500' }),
     datagram(at.client, at.vip, 50001),
     talk.icmp({ is: 'port unreachable' }, { udp: { ...talk.atClient, data: 'an answer' } }),
-    ...(version === 'v4'
-      ? [talk.icmpBack({ is: 'port unreachable' }, { udp: { ...talk.atServer, data: 'q' } })]
-      : []),
+    ...extra,
     talk.tcp('A', { seq: 2001, ack: 5501 }, { ttl: 1 }),
     tcp(50002, 'A'),
     tcp(50003, 'S', 81),

@@ -20,9 +20,9 @@ export interface Addresses {
   /** A client beyond the gateway. */
   readonly far: string;
   /** Of a neighbour of the client: 2 to 9. */
-  neighbour(number: number): string;
+  readonly neighbour: (number: number) => string;
   /** Of real server 1, 2 or 3. */
-  server(number: number): string;
+  readonly server: (number: number) => string;
 }
 
 export const addresses: Readonly<Record<Version, Addresses>> = {

@@ -11,7 +11,7 @@ import { addressWords } from '../../src/engines/address-words.ts';
 import type { ConnectionEntry } from '../../src/engines/engine.ts';
 import type { Destinations } from '../../src/engines/packet/destinations.ts';
 import type { Egress } from '../../src/engines/packet/egress.ts';
-import { NO_HOP, Place } from '../../src/engines/packet/egress.ts';
+import { isLoopback, NO_HOP, Place } from '../../src/engines/packet/egress.ts';
 import { PacketTable } from '../../src/engines/packet/packet-table.ts';
 import { Verdict } from '../../src/engines/packet/verdict.ts';
 import { readVsSettings } from '../../src/engines/packet/vs-settings.ts';
@@ -158,7 +158,7 @@ class StoryPlace implements Egress {
 
   place(hop: number, address: Int32Array, family: 4 | 6): Place {
     if (hostOf(hop).name !== 'local') return Place.remote;
-    return family === 4 && (address[0] ?? 0) >>> 24 === 127 ? Place.loopback : Place.local;
+    return isLoopback(address, family) ? Place.loopback : Place.local;
   }
 
   readonly #learned = new Map<string, number>();

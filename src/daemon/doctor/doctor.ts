@@ -1,7 +1,6 @@
 /** The command `directord doctor`: what on this host would lose packets, and the commands that mend it. */
 import type { DoctorCommand } from '../../cli/host-commands.ts';
 import type { Streams } from '../../cli/directord.ts';
-import { formatDiagnostic } from '../../config/diagnostic.ts';
 import type { Configuration } from '../../config/model.ts';
 import { Director } from '../../director/director.ts';
 import type { EngineName } from '../../engines/engine.ts';
@@ -37,7 +36,9 @@ async function examineEngine(
       sysctls: [],
     });
     const refused = configuration === undefined ? [] : refusals(configuration, engine);
-    const findings = refused.map((diagnostic) => fail(`${engine.name} engine`, formatDiagnostic(diagnostic)));
+    const findings = refused.map(({ at, message }) =>
+      fail(`${engine.name} engine`, `${at === undefined ? '' : `line ${at.line}: `}${message}`),
+    );
     return { engine: engine.name, findings: refused.length > 0 ? findings : [ok('engine', engine.name)] };
   } catch (error) {
     // Whoever asks for an engine may ask what it would need.

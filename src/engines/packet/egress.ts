@@ -29,3 +29,9 @@ export interface Egress {
   /** Gives an IP packet to this host's own stack, as if it had come from outside. */
   local(bytes: Uint8Array, at: number, length: number): void;
 }
+
+/** 127.0.0.0/8 or ::1. */
+export function isLoopback(address: Int32Array, family: 4 | 6): boolean {
+  if (family === 4) return (address[0] as number) >>> 24 === 127;
+  return address[0] === 0 && address[1] === 0 && address[2] === 0 && address[3] === 1;
+}

@@ -32,6 +32,11 @@ import { Drop, Verdict } from './verdict.ts';
 
 const SYN = 0x02;
 const RST = 0x04;
+const IPV4_HEADER = 20;
+const END_OF_OPTIONS = 0;
+const NO_OPERATION = 1;
+const LOOSE_ROUTE = 131;
+const STRICT_ROUTE = 137;
 /** Where an entry of the connection table keeps the hop to its client: the number plus one, 0 for none yet. */
 const CLIENT_HOP = 0;
 
@@ -55,7 +60,7 @@ export class Forwarder {
     this.#parts = parts;
     this.#traffic = new Traffic(parts);
     this.#icmp = new IcmpErrors(parts.egress, parts.seed);
-    this.#transmitter = new Transmitter(parts, this.#icmp);
+    this.#transmitter = new Transmitter(parts, this.#icmp, this.#traffic);
     this.#translation = new IcmpTranslation(parts, this.#icmp, this.#transmitter, this.#traffic);
     this.#fresh = new NewConnections(parts, this.#icmp, this.#traffic);
   }
@@ -77,6 +82,8 @@ export class Forwarder {
     this.#now = now;
     this.#transmitter.linkMtu = linkMtu;
     if (packet.read(bytes, at, available) !== Malformed.none) return this.#parts.drops.drop(Drop.malformed);
+    if (!this.#parts.services.any(packet.family)) return Verdict.pass;
+    if (isSourceRouted(packet)) return this.#parts.drops.drop(Drop.sourceRouted);
     this.#most = 0;
     if (packet.isFragment) {
       const whole = this.#reassembly.add(packet, now);
@@ -253,8 +260,24 @@ export class Forwarder {
   }
 
   #rejectStrayReply(packet: IpPacket): Verdict {
-    if (packet.protocol !== TCP || (packet.tcpFlags & RST) === 0)
-      this.#icmp.portUnreachable(packet, this.#now);
+    if (packet.protocol === TCP && (packet.tcpFlags & RST) !== 0) return Verdict.pass;
+    if (packet.ttl > 1) decrementTtl(packet);
+    this.#icmp.portUnreachable(packet, this.#now);
     return this.#parts.drops.drop(Drop.unknownReply);
   }
+}
+
+/** Loose or strict source route: as on any Linux host, not accepted. */
+function isSourceRouted({ family, bytes, at, transport }: IpPacket): boolean {
+  let option = at + IPV4_HEADER;
+  if (family === 6 || transport === option) return false;
+  while (option < transport) {
+    const type = bytes[option] as number;
+    if (type === LOOSE_ROUTE || type === STRICT_ROUTE) return true;
+    if (type === END_OF_OPTIONS) return false;
+    const length = type === NO_OPERATION ? 1 : (bytes[option + 1] as number);
+    if (length === 0) return false;
+    option += length;
+  }
+  return false;
 }

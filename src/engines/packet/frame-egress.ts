@@ -8,7 +8,7 @@ import type { Address } from '../../util/ip.ts';
 import { addressWords, wordsAddress } from '../address-words.ts';
 import type { Destinations } from './destinations.ts';
 import type { Egress } from './egress.ts';
-import { NO_HOP, Place } from './egress.ts';
+import { isLoopback, NO_HOP, Place } from './egress.ts';
 import { ABSENT, EndpointMap } from './endpoint-map.ts';
 import type { NextHops } from './next-hops.ts';
 
@@ -78,7 +78,7 @@ export class FrameEgress implements Egress {
 
   place(hop: number, address: Int32Array, family: 4 | 6): Place {
     if (this.#hops.kind(hop) !== 'local') return Place.remote;
-    return family === 4 && (address[0] as number) >>> 24 === 127 ? Place.loopback : Place.local;
+    return isLoopback(address, family) ? Place.loopback : Place.local;
   }
 
   mtuTo(address: Int32Array, family: 4 | 6, hop: number): number {

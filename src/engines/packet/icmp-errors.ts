@@ -34,15 +34,18 @@ export class IcmpErrors {
     else this.#limited6(about, Icmpv6Type.unreachable, Unreachable6Code.address, now);
   }
 
-  timeExceeded(about: IpPacket, now: number): void {
-    if (about.family === 4) this.#limited4(about, IcmpType.timeExceeded, 0, now);
-    else this.#limited6(about, Icmpv6Type.timeExceeded, 0, now);
+  /** @returns bytes sent, 0 when none might be */
+  timeExceeded(about: IpPacket, now: number): number {
+    return about.family === 4
+      ? this.#limited4(about, IcmpType.timeExceeded, 0, now)
+      : this.#limited6(about, Icmpv6Type.timeExceeded, 0, now);
   }
 
   /** Fragmentation needed, or packet too big: never limited, or paths would break. */
-  tooBig(about: IpPacket, mtu: number): void {
-    if (about.family === 4) this.#send(about, IcmpType.unreachable, UnreachableCode.fragmentationNeeded, mtu);
-    else this.#send(about, Icmpv6Type.packetTooBig, 0, mtu);
+  tooBig(about: IpPacket, mtu: number): number {
+    return about.family === 4
+      ? this.#send(about, IcmpType.unreachable, UnreachableCode.fragmentationNeeded, mtu)
+      : this.#send(about, Icmpv6Type.packetTooBig, 0, mtu);
   }
 
   /** An error of somebody else, said again about another packet. */
@@ -50,25 +53,26 @@ export class IcmpErrors {
     this.#send(about, type, code, rest);
   }
 
-  #limited4(about: IpPacket, type: number, code: number, now: number): void {
-    if (this.#limiter.allows(about.sourceWord(0), now)) this.#send(about, type, code, 0);
+  #limited4(about: IpPacket, type: number, code: number, now: number): number {
+    return this.#limiter.allows(about.sourceWord(0), now) ? this.#send(about, type, code, 0) : 0;
   }
 
-  #limited6(about: IpPacket, type: number, code: number, now: number): void {
+  #limited6(about: IpPacket, type: number, code: number, now: number): number {
     const digest = about.sourceWord(0) ^ about.sourceWord(1) ^ about.sourceWord(2) ^ about.sourceWord(3);
-    if (this.#limiter.allows(digest, now)) this.#send(about, type, code, 0);
+    return this.#limiter.allows(digest, now) ? this.#send(about, type, code, 0) : 0;
   }
 
   /** From the address that the packet was sent to, if that is this host's; else from this host's towards the sender. */
-  #send(about: IpPacket, type: number, code: number, rest: number): void {
+  #send(about: IpPacket, type: number, code: number, rest: number): number {
     about.copySource(this.#to);
     const hop = this.#egress.hopTo(this.#to, about.family);
-    if (hop === NO_HOP) return;
+    if (hop === NO_HOP) return 0;
     about.copyDestination(this.#from);
     const source = this.#egress.isOwn(this.#from, about.family) ? this.#from : this.#egress.source(hop);
     const write = about.family === 4 ? writeIcmpError : writeIcmpv6Error;
     this.#identification = (this.#identification + 1) & 0xffff;
     const length = write(this.#buffer, HEADROOM, about, source, type, code, rest, this.#identification);
     this.#egress.send(hop, this.#buffer, HEADROOM, length);
+    return length;
   }
 }

@@ -5,6 +5,7 @@
 import type { PersistentService } from '../../connections/persistence.ts';
 import { TCP, UDP } from '../../connections/protocols.ts';
 import type { ServiceId, ServiceSettings } from '../../director/table.ts';
+import { serviceFamily } from '../../director/table.ts';
 import { addressWords } from '../address-words.ts';
 import { ABSENT, EndpointMap } from './endpoint-map.ts';
 
@@ -30,6 +31,7 @@ export class Services {
   readonly #marks = { 4: new Map<number, number>(), 6: new Map<number, number>() };
   /** How many services each of the rarer lookups could find. */
   #marked = 0;
+  readonly #count = { 4: 0, 6: 0 };
   #ftp = 0;
   #everyPort = 0;
 
@@ -38,9 +40,15 @@ export class Services {
     return this.#marked > 0;
   }
 
+  /** Without any service of a family IPVS leaves all its packets alone, those of old connections too. */
+  any(family: 4 | 6): boolean {
+    return this.#count[family] > 0;
+  }
+
   set(slot: number, id: ServiceId, settings: ServiceSettings): void {
     this.delete(slot, id);
     this.#bySlot[slot] = describe(slot, id, settings);
+    this.#count[serviceFamily(id) === 'inet' ? 4 : 6]++;
     if (id.kind === 'fwmark') {
       this.#marks[id.family === 'inet' ? 4 : 6].set(id.mark, slot);
       this.#marked++;
@@ -54,6 +62,7 @@ export class Services {
   delete(slot: number, id: ServiceId): void {
     if (this.#bySlot[slot] === undefined) return;
     this.#bySlot[slot] = undefined;
+    this.#count[serviceFamily(id) === 'inet' ? 4 : 6]--;
     if (id.kind === 'fwmark') {
       this.#marks[id.family === 'inet' ? 4 : 6].delete(id.mark);
       this.#marked--;

@@ -19,6 +19,7 @@ import { NO_HOP, Place } from './egress.ts';
 import type { Egress } from './egress.ts';
 import type { IcmpErrors } from './icmp-errors.ts';
 import type { ForwarderParts } from './parts.ts';
+import type { Traffic } from './traffic.ts';
 import { Drop, Verdict } from './verdict.ts';
 
 /** Bytes before a packet that is made anew, for headers in front of it. */
@@ -32,6 +33,7 @@ export class Transmitter {
   readonly #parts: ForwarderParts;
   readonly #egress: Egress;
   readonly #icmp: IcmpErrors;
+  readonly #traffic: Traffic;
   readonly #outgoing = new Uint8Array(HEADROOM + LARGEST);
   readonly #fragments = new Uint8Array(HEADROOM + LARGEST);
   readonly #segments = new Uint8Array(HEADROOM + LARGEST);
@@ -40,8 +42,9 @@ export class Transmitter {
   #identification: number;
   #hop = NO_HOP;
 
-  constructor(parts: ForwarderParts, icmp: IcmpErrors) {
+  constructor(parts: ForwarderParts, icmp: IcmpErrors, traffic: Traffic) {
     this.#parts = parts;
+    this.#traffic = traffic;
     this.#egress = parts.egress;
     this.#icmp = icmp;
     this.#identification = parts.seed & 0xffff;
@@ -67,13 +70,16 @@ export class Transmitter {
     if (method === Method.local || place !== Place.remote)
       return this.#toSelf(packet, method, server, port, place);
     if (packet.ttl <= 1) {
-      this.#icmp.timeExceeded(packet, now);
+      this.#count(method, destination, this.#icmp.timeExceeded(packet, now));
       return Verdict.sent;
     }
     decrementTtl(packet);
-    if (method === Method.tunnel) return this.#tunnel(packet, server, hop, most);
+    if (method === Method.tunnel) return this.#tunnel(packet, destination, server, hop, most);
     const mtu = this.#egress.mtuTo(server.words, server.family, hop);
-    if (!this.fits(packet, mtu, most)) return Verdict.sent;
+    if (!this.#mayGo(packet, mtu, most)) {
+      this.#count(method, destination, this.#icmp.tooBig(packet, mtu));
+      return Verdict.sent;
+    }
     if (method === Method.masq) {
       completeMissingChecksum(packet);
       rewriteDestination(packet, server.words, port);
@@ -94,17 +100,26 @@ export class Transmitter {
       return Verdict.sent;
     }
     decrementTtl(packet);
-    if (method === Method.tunnel) return this.#tunnel(packet, server, hop, 0);
+    if (method === Method.tunnel) return this.#tunnel(packet, destination, server, hop, 0);
     this.send(packet, hop, this.#egress.mtuTo(server.words, server.family, hop), 0);
     return Verdict.sent;
   }
 
   /** Whether a packet may go on, perhaps in fragments; if not, its sender is told. `most` as in {@link toServer}. */
   fits(packet: IpPacket, mtu: number, most: number): boolean {
+    const fits = this.#mayGo(packet, mtu, most);
+    if (!fits) this.#icmp.tooBig(packet, mtu);
+    return fits;
+  }
+
+  #mayGo(packet: IpPacket, mtu: number, most: number): boolean {
     if (packet.length <= mtu || this.isMerged(packet)) return true;
-    if (packet.family === 4 ? !packet.dontFragment : most > 0 && most <= mtu) return true;
-    this.#icmp.tooBig(packet, mtu);
-    return false;
+    return packet.family === 4 ? !packet.dontFragment : most > 0 && most <= mtu;
+  }
+
+  /** IPVS sees what the director itself tells a client of a one-way connection, and takes it for a reply. */
+  #count(method: number, destination: number, bytes: number): void {
+    if (method !== Method.masq && bytes > 0) this.#traffic.outgoing(destination, bytes);
   }
 
   /** Sends what {@link fits}, in fragments if need be, and in no larger ones than it came in. */
@@ -133,7 +148,7 @@ export class Transmitter {
     this.#egress.send(this.#hop, bytes, at, length);
   };
 
-  #tunnel(packet: IpPacket, server: Server, hop: number, most: number): Verdict {
+  #tunnel(packet: IpPacket, destination: number, server: Server, hop: number, most: number): Verdict {
     const outer = this.outer(server, hop);
     const pathMtu = this.#egress.mtuTo(server.words, server.family, hop);
     const mtu = Math.max(LEAST_MTU, pathMtu - overhead(outer));
@@ -145,7 +160,7 @@ export class Transmitter {
       return verdict;
     }
     if (packet.length > mtu && (packet.family === 6 || (packet.dontFragment && outer.copyDf))) {
-      this.#icmp.tooBig(packet, mtu);
+      this.#count(Method.tunnel, destination, this.#icmp.tooBig(packet, mtu));
       return Verdict.sent;
     }
     return this.#encapsulate(packet, outer, hop, pathMtu, most);

@@ -19,6 +19,7 @@ export const dropReasons = [
   'dropped by drop_packet',
   'to a loopback address',
   'reply that belongs to no connection',
+  'source route',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
@@ -43,4 +44,5 @@ export const Drop = {
   dropPacket: 6,
   toLoopback: 7,
   unknownReply: 8,
+  sourceRouted: 9,
 } as const;
