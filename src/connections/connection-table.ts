@@ -27,7 +27,7 @@ const RECORD_WORDS = 16;
 const RECORD_SHIFT = 4;
 
 /** Offsets of a record's words. The first ten are those of the key, with more bits in word 0. */
-const R = { client: 1, virtual: 5, ports: 9, destination: 10, template: 11, user: 12 } as const;
+const R = { client: 1, virtual: 5, ports: 9, destination: 10, template: 11, port: 12, user: 13 } as const;
 
 /** Word 0: protocol and family as in the key (0 in a free record), then these. */
 const KEY_MASK = 0x7ff;
@@ -157,15 +157,22 @@ export class ConnectionTable {
   /**
    * Enters a connection whose key is not in the table: state 0, half-open, counted as inactive. Its slot stays the same
    * until it is removed.
+   * @param port that the destination answers from; of itself its own, or that of the virtual service where it has port 0
    * @returns its slot, or NO_SLOT when the table has reached its limit and none of its connections is half-open
    */
-  insert(key: ConnectionKey, destination: number, now: number): number {
+  insert(
+    key: ConnectionKey,
+    destination: number,
+    now: number,
+    port = this.#usualPort(key, destination),
+  ): number {
     if (this.#size >= this.#limit && !this.#evict()) return NO_SLOT;
     const slot = this.#allocate();
     const at = slot << RECORD_SHIFT;
     const records = this.#records;
     records.set(key.words, at);
     records[at + R.destination] = destination;
+    records[at + R.port] = port;
     for (let word = at + R.user; word < at + RECORD_WORDS; word++) records[word] = 0;
     records[at + R.template] = NO_SLOT;
     this.#chains.add(slot, hashKey(key.words, this.#seed));
@@ -182,10 +189,9 @@ export class ConnectionTable {
     return this.#word(slot, R.destination);
   }
 
-  /** Port that its destination answers from: that of the virtual service where the destination has port 0. */
+  /** Port that its destination answers from. */
   destinationPort(slot: number): number {
-    const port = this.#pool.port(this.destination(slot));
-    return port === 0 ? this.#word(slot, R.ports) & 0xffff : port;
+    return this.#word(slot, R.port);
   }
 
   /** Moves a connection to another destination: nothing of it has reached the one it has. */
@@ -193,6 +199,8 @@ export class ConnectionTable {
     this.#count(slot, -1);
     this.#replies?.remove(slot);
     this.#setWord(slot, R.destination, destination);
+    const port = this.#pool.port(destination);
+    this.#setWord(slot, R.port, port === 0 ? this.#word(slot, R.ports) & 0xffff : port);
     this.#chainReply(slot);
     this.#count(slot, 1);
   }
@@ -205,6 +213,13 @@ export class ConnectionTable {
     if (this.#halfOpen?.remove(slot) !== true) return;
     const template = this.template(slot);
     if (template !== NO_SLOT) this.#templates?.confirm(template);
+  }
+
+  /** The server answered a client of a protocol without states: confirmed, and its template assured. */
+  answered(slot: number): void {
+    this.confirm(slot);
+    const template = this.template(slot);
+    if (template !== NO_SLOT) this.#templates?.assure(template);
   }
 
   /** Takes it for half-open again, as the newest. */
@@ -243,12 +258,12 @@ export class ConnectionTable {
     this.#setWord(slot, 0, (this.#word(slot, 0) & 0xffff) | (flags << FLAGS_SHIFT));
   }
 
-  /** Four 32-bit words for the engine's own use, 0 at first. */
-  user(slot: number, word: 0 | 1 | 2 | 3): number {
+  /** Three 32-bit words for the engine's own use, 0 at first. */
+  user(slot: number, word: 0 | 1 | 2): number {
     return this.#word(slot, R.user + word);
   }
 
-  setUser(slot: number, word: 0 | 1 | 2 | 3, value: number): void {
+  setUser(slot: number, word: 0 | 1 | 2, value: number): void {
     this.#setWord(slot, R.user + word, value);
   }
 
@@ -331,18 +346,20 @@ export class ConnectionTable {
         this.remove(slot);
         return;
       }
-      this.setTimeout(slot, seconds, now);
+      // from when it ran out, not from when that was noticed
+      this.#timers.restart(slot, Math.max(this.#timers.deadline(slot) + seconds * 1000, now + 1));
       if (halfOpen) this.doubt(slot);
     });
   }
 
   /** Gives it another key, which is not in the table either, or which nobody looks for. */
-  rekey(slot: number, key: ConnectionKey): void {
+  rekey(slot: number, key: ConnectionKey, port = this.#usualPort(key, this.destination(slot))): void {
     this.#chains.remove(slot);
     this.#replies?.remove(slot);
     const more = this.#word(slot, 0) & ~KEY_MASK;
     this.#records.set(key.words, slot << RECORD_SHIFT);
     this.#setWord(slot, 0, more | this.#word(slot, 0));
+    this.#setWord(slot, R.port, port);
     this.#chains.add(slot, hashKey(key.words, this.#seed));
     this.#chainReply(slot);
   }
@@ -392,8 +409,15 @@ export class ConnectionTable {
     return (this.#word(slot, R.ports) & ~0xffff) | this.destinationPort(slot);
   }
 
+  #usualPort(key: ConnectionKey, destination: number): number {
+    const port = this.#pool.port(destination);
+    return port === 0 ? key.virtualPort : port;
+  }
+
+  /** Without states, a connection counts as established once the server {@link answered}; one way, nobody can tell. */
   #isEstablished(slot: number): boolean {
-    return this.protocol(slot) !== TCP || this.state(slot) === TcpState.established;
+    const oneWay = this.#replies === undefined;
+    return this.protocol(slot) === TCP ? this.state(slot) === TcpState.established : oneWay;
   }
 
   #count(slot: number, change: 1 | -1): void {

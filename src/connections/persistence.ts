@@ -40,6 +40,7 @@ const IP = 0;
 
 /** Word for the count of connections that refer to it. */
 const CONTROLLED = 0;
+const TIMEOUT = 1;
 
 /** Flags. */
 const ASSURED = 1;
@@ -73,7 +74,7 @@ export class PersistenceTable implements TemplateHolder {
       return template;
     }
     this.#key.virtualPort = INVALID_PORT;
-    this.table.rekey(template, this.#key);
+    this.table.rekey(template, this.#key, INVALID_PORT);
     return NO_SLOT;
   }
 
@@ -85,14 +86,18 @@ export class PersistenceTable implements TemplateHolder {
   /** A template for the client of a connection that was just scheduled; NO_SLOT when the table is full. */
   insert(connection: ConnectionKey, service: PersistentService, destination: number, now: number): number {
     this.#formKey(connection, service);
-    const template = this.table.insert(this.#key, destination, now);
-    if (template !== NO_SLOT) this.restart(template, service, now);
+    const everyPort = service.mark !== 0 || service.everyPort;
+    const port = everyPort ? 0 : this.#pool.port(destination);
+    const template = this.table.insert(this.#key, destination, now, port);
+    if (template === NO_SLOT) return NO_SLOT;
+    this.table.setUser(template, TIMEOUT, service.timeout);
+    this.restart(template, now);
     return template;
   }
 
-  /** Another connection was made from it. */
-  restart(template: number, service: PersistentService, now: number): void {
-    this.table.setTimeout(template, service.timeout, now);
+  /** Another connection was made from it. It keeps the timeout that it was made with, or that of its last prolongation. */
+  restart(template: number, now: number): void {
+    this.table.setTimeout(template, this.table.user(template, TIMEOUT), now);
   }
 
   /** Connections that refer to it. */
@@ -127,8 +132,14 @@ export class PersistenceTable implements TemplateHolder {
 
   /** Lets time pass; to be called about once a second. */
   advance(now: number): void {
-    this.table.advance(now, (template) => (this.controlled(template) > 0 ? PROLONGATION : 0));
+    this.table.advance(now, this.#prolong);
   }
+
+  readonly #prolong = (template: number): number => {
+    if (this.controlled(template) === 0) return 0;
+    this.table.setUser(template, TIMEOUT, PROLONGATION);
+    return PROLONGATION;
+  };
 
   #isValid(template: number): boolean {
     const destination = this.destination(template);

@@ -50,6 +50,8 @@ class ChildEngine implements Engine {
   readonly #parts: ChildEngineParts;
   readonly #events: EngineEvents;
   readonly #pending = new Map<number, Pending>();
+  /** Who waits until the forwarder can be asked, or never can be. */
+  readonly #waiting: (() => void)[] = [];
   #forwarder: ForwarderProcess<ToForwarder, FromForwarder> | undefined;
   #ready = false;
   #wasReady = false;
@@ -77,7 +79,9 @@ class ChildEngine implements Engine {
     this.#batch.push(verb);
   }
 
+  /** While the forwarder is away, verbs are in force only when it is back. */
   async settled(): Promise<void> {
+    await this.#back();
     await this.#ask('settle');
   }
 
@@ -93,6 +97,7 @@ class ChildEngine implements Engine {
 
   async stop(): Promise<number> {
     this.#stopping = true;
+    this.#wake();
     if (this.#forwarder === undefined) return 0;
     const forwarder = this.#forwarder;
     const patience = setTimeout(() => {
@@ -128,7 +133,10 @@ class ChildEngine implements Engine {
       this.#pending.clear();
       if (this.#stopping) return;
       if (this.#wasReady) this.#restart(unable ?? how);
-      else failed(new Error(unable ?? `${this.#subject} could not start: ${how}`));
+      else {
+        this.#wake();
+        failed(new Error(unable ?? `${this.#subject} could not start: ${how}`));
+      }
     });
   }
 
@@ -153,6 +161,23 @@ class ChildEngine implements Engine {
     }, LONGEST_PAUSE).unref();
     this.#batch = [];
     this.#forwarder?.send({ type: 'verbs', verbs: replay(this.#parts.source) });
+    this.#wake();
+  }
+
+  /** Resolves when the forwarder can be asked, and at the latest when nobody would wait for its answer any longer. */
+  #back(): Promise<void> {
+    if (this.#ready || this.#stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ANSWER_PATIENCE);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   /** What is in the batch while there is no forwarder is in the table that the next one starts from. */

@@ -45,7 +45,7 @@ function rows(
       virtual: key.virtualAddress(),
       virtualPort: key.virtualPort,
       destination: wordsAddress(words, pool.family(destination)),
-      destinationPort: pool.port(destination) || key.virtualPort,
+      destinationPort: table.destinationPort(slot),
     });
   });
   return entries;

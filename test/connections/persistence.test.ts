@@ -90,7 +90,7 @@ void t.test('a template lives on, a minute at a time, while connections refer to
   const template = persistence.insert(from('10.1.0.2'), short, server, 0);
   const connection = connections.insert(from('10.1.0.2'), server, 0);
   connections.setTemplate(connection, template);
-  persistence.restart(template, short, 0);
+  persistence.restart(template, 0);
   t.equal(persistence.stateName(template), 'NONE');
   connections.setState(connection, TcpState.established, 0);
   t.equal(persistence.stateName(template), 'ASSURED');

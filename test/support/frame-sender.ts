@@ -64,7 +64,7 @@ export class FrameSender {
     const messages = new BigUint64Array((count * messageBytes) / 8);
     this.#kept = [bytes, new Uint8Array(vectors.buffer)];
     this.#messages = new Uint8Array(messages.buffer);
-    const [framesAt, vectorsAt] = this.#kept.map((kept) => BigInt(koffi.address(kept))) as [bigint, bigint];
+    const [framesAt, vectorsAt] = this.#kept.map((kept) => koffi.address(kept)) as [bigint, bigint];
     for (let i = 0; i < count; i++) {
       vectors[2 * i] = framesAt + BigInt(i * length);
       vectors[2 * i + 1] = BigInt(length);

@@ -117,7 +117,7 @@ function row(entry: ConnectionEntry): string {
     formatEndpoint(entry.client, entry.clientPort),
     formatEndpoint(entry.virtual, entry.virtualPort),
     formatEndpoint(entry.destination, entry.destinationPort),
-    Math.round(entry.expires),
+    Math.ceil(entry.expires),
   ].join(' ');
 }
 

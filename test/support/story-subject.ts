@@ -12,12 +12,15 @@ import type { ConnectionEntry } from '../../src/engines/engine.ts';
 import type { Destinations } from '../../src/engines/packet/destinations.ts';
 import type { Egress } from '../../src/engines/packet/egress.ts';
 import { isLoopback, NO_HOP, Place } from '../../src/engines/packet/egress.ts';
+import { parseMarkRules } from '../../src/engines/packet/iptables-marks.ts';
+import { MarkRules } from '../../src/engines/packet/mark-rules.ts';
 import { PacketTable } from '../../src/engines/packet/packet-table.ts';
 import { Verdict } from '../../src/engines/packet/verdict.ts';
 import { readVsSettings } from '../../src/engines/packet/vs-settings.ts';
 import { sortListing } from '../../src/observe/listing-order.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import { RateEstimator } from '../../src/observe/rates.ts';
+import type { IpPacket } from '../../src/wire/ip-packet.ts';
 import type { Side, Story } from './story.ts';
 
 export interface Forwarded {
@@ -66,16 +69,21 @@ class PacketSubject implements Subject {
     const words = Object.entries(story.sysctl ?? {}).map(([name, value]) => `${name}=${value}`);
     this.#settings = readVsSettings(words.join(' '));
     this.#now = now;
+    const marks = new MarkRules([
+      ...parseMarkRules(savedRules(story.iptables ?? []), 4).rules,
+      ...parseMarkRules(savedRules(story.ip6tables ?? []), 6).rules,
+    ]);
     let place: StoryPlace | undefined;
     this.#table = new PacketTable({
       size: { services: 64, destinations: 256 },
       settings: this.#settings,
-      limit: 4096,
-      halfOpen: 1024,
+      limit: story.limits?.connections ?? 4096,
+      capacity: 1024,
+      halfOpen: story.limits?.halfOpen ?? 1024,
       seed: 0x12345678,
       now,
       egress: (destinations) => (place = new StoryPlace(destinations, story.mtu ?? 1500)),
-      mark: () => 0,
+      mark: (packet) => (this.#place.isLocal(packet) ? marks.markOf(packet, 'front') : 0),
       unanswered: () => undefined,
       problem: (message) => {
         throw new Error(message);
@@ -161,6 +169,12 @@ class StoryPlace implements Egress {
     return isLoopback(address, family) ? Place.loopback : Place.local;
   }
 
+  isLocal(packet: IpPacket): boolean {
+    const words = new Int32Array(4);
+    packet.copyDestination(words);
+    return this.isOwn(words, packet.family);
+  }
+
   readonly #learned = new Map<string, number>();
 
   mtuTo(address: Int32Array, _family: 4 | 6, hop: number): number {
@@ -234,4 +248,14 @@ function hostOf(hop: number): PlaceHost {
   const found = hosts[hop >> 1];
   if (found === undefined) throw new RangeError(`no hop ${hop}`);
   return found;
+}
+
+function savedRules(rules: readonly string[]): string {
+  return [
+    '*mangle',
+    ':PREROUTING ACCEPT [0:0]',
+    ...rules.map((rule) => rule.replace('-t mangle ', '')),
+    'COMMIT',
+    '',
+  ].join('\n');
 }

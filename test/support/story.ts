@@ -46,6 +46,8 @@ export interface Story {
   readonly sysctl?: Readonly<Record<string, number>>;
   /** Where it is not 1500: of the director's interface towards the real servers. */
   readonly mtu?: number;
+  /** Of the connection table, where they are not far away; half-open ones: a power of two. IPVS has none. */
+  readonly limits?: { readonly connections: number; readonly halfOpen: number };
   /** Rules of the director's own iptables (ip6tables): they mark packets for fwmark services. */
   readonly iptables?: readonly string[];
   readonly ip6tables?: readonly string[];

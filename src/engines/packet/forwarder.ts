@@ -138,7 +138,7 @@ export class Forwarder {
     keyOfFlow(this.#key, packet);
     const slot = connections.find(this.#key);
     if (slot !== NO_SLOT) {
-      if (this.#carriesOn(slot, packet)) return this.#input(slot, packet);
+      if (this.#carriesOn(slot, packet)) return this.#input(slot, packet, false);
       if (connections.find(this.#key) !== NO_SLOT) return this.#parts.drops.drop(Drop.destinationDeleted);
     } else {
       keyOfReply(this.#replyKey, packet);
@@ -180,7 +180,7 @@ export class Forwarder {
     const made = this.#fresh.place(packet, this.#key, this.#now);
     if (made !== NewConnections.made) return made;
     const { slot, destination } = this.#fresh.placed;
-    if (slot !== NO_SLOT) return this.#input(slot, packet);
+    if (slot !== NO_SLOT) return this.#input(slot, packet, true);
     this.#traffic.incoming(destination, packet.length);
     const server = this.#parts.destinations.at(destination);
     const port = server?.port === 0 || server === undefined ? packet.destinationPort : server.port;
@@ -195,7 +195,7 @@ export class Forwarder {
   }
 
   /** From the client to its destination. */
-  #input(slot: number, packet: IpPacket): Verdict {
+  #input(slot: number, packet: IpPacket, isNew: boolean): Verdict {
     const { connections } = this.#parts;
     const destination = connections.destination(slot);
     const flags = connections.flags(slot);
@@ -206,7 +206,10 @@ export class Forwarder {
       if (asksAgain && method === Method.masq && (flags & REPLIED) === 0)
         this.#parts.unanswered(destination, this.#key.client);
       this.#step(slot, method === Method.masq ? Direction.input : Direction.inputOnly, packet.tcpFlags);
-    } else connections.touch(slot, this.#now);
+    } else {
+      if (!isNew) connections.confirm(slot);
+      connections.touch(slot, this.#now);
+    }
     const port = connections.destinationPort(slot);
     return this.#transmitter.toServer(packet, method, destination, port, this.#most, this.#now);
   }
@@ -226,7 +229,7 @@ export class Forwarder {
     connections.setFlags(slot, connections.flags(slot) | REPLIED);
     if (packet.protocol === TCP) this.#step(slot, Direction.output, packet.tcpFlags);
     else {
-      connections.confirm(slot);
+      connections.answered(slot);
       connections.touch(slot, this.#now);
     }
     connections.key(slot, this.#key);

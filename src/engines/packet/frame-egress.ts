@@ -129,6 +129,12 @@ export class FrameEgress implements Egress {
     this.#put(this.#parts.loopback, frame, ETHERNET_HEADER + Math.min(length, LOOPBACK_MTU));
   }
 
+  /** A frame that is complete: a question for a neighbour, or a packet that waited for the answer. */
+  sendFrame(link: number, frame: Buffer, length: number): void {
+    const capture = this.#parts.capture(link);
+    if (capture !== undefined) this.#put(capture, frame, length);
+  }
+
   /** The kernel refuses a frame when its queue is full or the link went down: as on any router, it is lost, and counted. */
   #put(capture: Capture, frame: Buffer, length: number): void {
     try {

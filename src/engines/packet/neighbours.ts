@@ -123,7 +123,7 @@ export class Neighbours {
     return number;
   }
 
-  /** Writes 14 bytes. @returns false while the MAC address is not known. Hot path: measured 5 ns. */
+  /** Writes 14 bytes. @returns false while the MAC address is not known. Hot path: measured 15 ns on a busy machine. */
   writeHeader(neighbour: number, frame: Uint8Array, at: number, ethertype: number): boolean {
     const headers = this.#headers;
     const from = neighbour * HEADER;

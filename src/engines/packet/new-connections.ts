@@ -56,6 +56,14 @@ export class NewConnections {
 
   static readonly made = -1;
 
+  /** The port that the client asked for, unless that is the service's own and the server has another. */
+  #port(service: PacketService, destination: number, packet: IpPacket): number {
+    const port = this.#parts.pool.port(destination);
+    const asked = packet.destinationPort;
+    if (port === 0) return asked;
+    return service.persistent !== undefined && asked !== service.port ? asked : port;
+  }
+
   #mayOpen(flags: number): boolean {
     if ((flags & RST) !== 0) return false;
     return (flags & SYN) !== 0 || this.#parts.settings.sloppy_tcp !== 0;
@@ -99,7 +107,7 @@ export class NewConnections {
     this.placed.destination = destination;
     this.placed.slot = NO_SLOT;
     if (!(service.onePacket && packet.protocol === UDP)) {
-      const slot = connections.insert(key, destination, now);
+      const slot = connections.insert(key, destination, now, this.#port(service, destination, packet));
       if (slot === NO_SLOT) return drops.drop(Drop.tableFull);
       connections.setFlags(slot, destinations.at(destination)?.method ?? 0);
       this.placed.slot = slot;
@@ -107,7 +115,7 @@ export class NewConnections {
     if (service.persistent !== undefined) {
       let template = this.#template;
       if (template === NO_SLOT) template = templates.insert(key, service.persistent, destination, now);
-      else templates.restart(template, service.persistent, now);
+      else templates.restart(template, now);
       if (template !== NO_SLOT && this.placed.slot !== NO_SLOT)
         connections.setTemplate(this.placed.slot, template);
     }

@@ -32,6 +32,8 @@ import type { VsSettings } from './vs-settings.ts';
 export interface PacketTableOptions {
   readonly size: PoolSize;
   readonly settings: VsSettings;
+  /** Connections that there is room for at once, a power of two; more make it grow. */
+  readonly capacity: number;
   /** The most connections at a time; half-open ones make room for others. */
   readonly limit: number;
   /** The most half-open connections at a time, a power of two. */
@@ -73,7 +75,7 @@ export class PacketTable {
   constructor(options: PacketTableOptions) {
     const { size, settings, seed, now, limit, halfOpen } = options;
     this.#pool = Pool.create(size);
-    const common = { seed, timeouts: this.#timeouts, now };
+    const common = { seed, timeouts: this.#timeouts, now, limit, halfOpen, capacity: options.capacity };
     const pool = this.#pool;
     this.#templates = new PersistenceTable(pool, {
       ...common,
@@ -83,8 +85,6 @@ export class PacketTable {
       ...common,
       templates: this.#templates,
       twoWay: true,
-      limit,
-      halfOpen,
     });
     const tallies = new Tallies(new ArrayBuffer(Tallies.bytes(size.services + size.destinations)));
     this.forwarder = new Forwarder({

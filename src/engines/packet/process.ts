@@ -22,6 +22,7 @@ import { Claims } from './claims.ts';
 import { FrameEgress } from './frame-egress.ts';
 import { ownAddresses } from './interfaces.ts';
 import { Interfaces } from './captured-interfaces.ts';
+import { Marks } from './marks.ts';
 import { NextHops } from './next-hops.ts';
 import { PacketTable } from './packet-table.ts';
 import { Unanswered } from './unanswered.ts';
@@ -55,6 +56,10 @@ class PacketProcess {
   readonly #egress: FrameEgress;
   readonly #table: PacketTable;
   readonly #unanswered = new Unanswered();
+  readonly #marks: Marks;
+  readonly #words = new Int32Array(4);
+  /** Name of the interface that the present packet came in on. */
+  #link = '';
   readonly #raw = new Map<4 | 6, RawSender>();
   readonly #reported = new Float64Array(dropReasons.length);
   #guard: KernelGuard | undefined;
@@ -76,6 +81,7 @@ class PacketProcess {
       this.#mailbox.send({ type: 'info', message });
     };
     const now = (): number => performance.now();
+    this.#marks = new Marks(problem);
     this.#netlink.subscribe();
     this.#links.subscribe();
     this.#hops = new NextHops({
@@ -83,7 +89,7 @@ class PacketProcess {
       problem,
       now,
       send: (link, frame, length) => {
-        this.#interfaces.capture(link)?.send(frame, length);
+        this.#egress.sendFrame(link, frame, length);
       },
     });
     this.#interfaces = new Interfaces({ netlink: this.#links, problem, info, frame: this.#frame });
@@ -93,6 +99,7 @@ class PacketProcess {
       size,
       settings: readVsSettings(process.env['DIRECTORD_SYSCTLS'] ?? ''),
       limit: mostConnections,
+      capacity: 2 ** 20,
       halfOpen: mostHalfOpen,
       seed: randomInt(2 ** 32 - 1),
       now: this.#now,
@@ -106,7 +113,7 @@ class PacketProcess {
           capture: (link) => this.#interfaces.capture(link),
           raw: (family) => this.#rawSender(family),
         })),
-      mark: () => 0,
+      mark: (packet) => (this.#isLocal(packet) ? this.#marks.of(packet, this.#link) : 0),
       unanswered: (destination, client) => {
         this.#noteUnanswered(destination, client);
       },
@@ -135,6 +142,7 @@ class PacketProcess {
   readonly #frame = (link: Link, frame: Buffer, length: number): void => {
     const now = performance.now();
     this.#now = now;
+    this.#link = link.name;
     const ethertype = ((frame[12] as number) << 8) | (frame[13] as number);
     if (ethertype === ethertypeArp) this.#hops.arp(link.index, frame, length);
     else if (ethertype === ethertypeIpv6 && isNeighbourDiscovery(frame, length)) {
@@ -166,7 +174,19 @@ class PacketProcess {
   }
 
   #isMarked(packet: IpPacket): boolean {
-    return this.#claims.marked && this.#claims.hasMark(packet.family, 0);
+    const { family } = packet;
+    return (
+      this.#claims.marked &&
+      this.#claims.hasMark(family, this.#marks.of(packet, this.#link)) &&
+      this.#isLocal(packet)
+    );
+  }
+
+  /** Whether the kernel would deliver it to this host: IPVS looks at no others. */
+  #isLocal(packet: IpPacket): boolean {
+    packet.copyDestination(this.#words);
+    if (this.#egress.isOwn(this.#words, packet.family)) return true;
+    return this.#hops.kind(this.#egress.hopTo(this.#words, packet.family)) === 'local';
   }
 
   #noteUnanswered(destination: number, client: Int32Array): void {
@@ -206,9 +226,17 @@ class PacketProcess {
 
   #tellWindow(now: number): void {
     this.#window = now;
+    if (this.#claims.marked) this.#readMarks();
     const lines = this.#unanswered.lines((destination) => this.#table.nameOf(destination));
     lines.push(...this.#interfaces.losses(), ...this.#newDrops());
     for (const message of lines) this.#mailbox.send({ type: 'problem', message });
+  }
+
+  /** An administrator may have changed the rules. */
+  #readMarks(): void {
+    this.#marks.read(this.#claims.state.marks).catch((error: unknown) => {
+      this.#mailbox.send({ type: 'problem', message: (error as Error).message });
+    });
   }
 
   /** Of drops only those are told that an operator can do something about. */
@@ -240,6 +268,7 @@ class PacketProcess {
     if (this.#claimed === this.#claims) return;
     const claims = this.#claims;
     try {
+      if (claims.marked) await this.#marks.read(claims.state.marks);
       await this.#guard?.replace(claims.state);
       this.#claimed = claims;
     } catch (error) {

@@ -172,7 +172,7 @@ export class Transmitter {
     if (length === 0 || whole.read(this.#outgoing, HEADROOM, length) !== Malformed.none) {
       return this.#parts.drops.drop(Drop.tooLarge);
     }
-    this.send(whole, hop, pathMtu, outer.family === 4 ? most : 0);
+    this.send(whole, hop, pathMtu, most);
     return Verdict.sent;
   }
 

@@ -115,7 +115,7 @@ export class ThreadContext {
     const { now } = this.loop;
     const template = known === NO_SLOT ? this.templates.insert(this.key, service, destination, now) : known;
     if (template === NO_SLOT) return;
-    if (known !== NO_SLOT) this.templates.restart(template, service, now);
+    if (known !== NO_SLOT) this.templates.restart(template, now);
     this.table.setTemplate(slot, template);
   }
 
