@@ -1,6 +1,7 @@
 # make demo      build, then watch it work: a client, a director and three web servers on this machine (STAY=1 keeps them)
 # make test      everything that says whether the tree is good; ends with "N passed, N failed"
 # make bench     connections/s, requests/s, Gbit/s, CPU and memory beside HAProxy, measured in the same run
+# make oracle    record the packet stories from the kernel's IPVS anew; make stories prints the table of them
 # make build     dist/bin/directord.js and dist/bin/directoradm.js
 # make check | unit | scenario | deps | clean
 
@@ -8,9 +9,9 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export npm_config_loglevel := error
 
 sources := $(shell find src -name '*.ts' -o -name '*.c' -o -name '*.h')
-tools := $(shell find test/demo test/scenario test/support bench -name '*.ts')
+tools := $(shell find test/demo test/scenario test/support test/oracle bench -name '*.ts')
 
-.PHONY: all build demo test check unit scenario bench deps clean
+.PHONY: all build demo test check unit scenario bench oracle stories deps clean
 
 all: build
 
@@ -35,10 +36,18 @@ scenario: deps-test node_modules/.package-lock.json
 bench: deps-bench dist/.built dist/.tools
 	@node dist/tools/bench/bench.js
 
+# Asks the kernel's own IPVS, in User-Mode Linux, what it does with packets, and writes it down as test/stories (ONLY=prefix for some).
+oracle: deps-oracle dist/.built dist/.tools
+	@node dist/tools/test/oracle/record.js $(ONLY)
+
+# Which packet stories were told by the kernel and which by hand, and whether the packet engine tells them the same.
+stories: dist/.built dist/.tools
+	@node dist/tools/test/oracle/story-table.js
+
 deps: deps-demo deps-test deps-bench node_modules/.package-lock.json
 
-.PHONY: deps-demo deps-test deps-bench
-deps-demo deps-test deps-bench: deps-%:
+.PHONY: deps-demo deps-test deps-bench deps-oracle
+deps-demo deps-test deps-bench deps-oracle: deps-%:
 	@test/install-deps $*
 
 node_modules/.package-lock.json: package-lock.json | deps-demo

@@ -1,49 +1,64 @@
 /**
- * `make bench`: directord's relay beside HAProxy (and nginx's stream module, where installed) in front of the same real
- * servers, in the same run, in interleaved rounds, because on a shared machine only ratios of one run mean something.
- * BENCH_ROUNDS (3) and BENCH_SECONDS (4) of each load can be set in the environment.
+ * `make bench`: directord's engines beside HAProxy, nginx's stream module and the kernel's own NAT, in the same run and in
+ * interleaved rounds, because on a shared machine only ratios of one run mean something. `make bench PARTS="web bulk"`
+ * runs only these parts. BENCH_ROUNDS (3) and BENCH_SECONDS (4) of each load can be set in the environment.
  */
 import { relative } from 'node:path';
-import { Lab, skipReason } from '../test/scenario/lab.ts';
+import { skipReason } from '../test/scenario/lab.ts';
 import { root, which } from '../test/scenario/lab/paths.ts';
-import { idleRound, loadRound } from './measure.ts';
-import { iperfPort, startPeers } from './peers.ts';
-import { save, table, type Result } from './report.ts';
+import { bulk } from './bulk.ts';
+import { compare, type Comparison, type Result } from './comparison.ts';
+import { idle } from './idle.ts';
+import { latency } from './latency.ts';
+import { listing } from './listing.ts';
+import { packetRate } from './packet-rate.ts';
+import { save, table } from './report.ts';
+import { runAlone } from './run-alone.ts';
+import { web } from './web.ts';
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 4);
-const missing = ['wrk', 'iperf3'].filter((program) => which(program) === undefined);
+const short = Math.max(1, Math.ceil(seconds / 2));
+const measured: Record<string, readonly Result[]> = {};
 
-if (skipReason !== false || missing.length > 0) {
-  print(skipReason === false ? `needs ${missing.join(', ')} (make deps)` : skipReason);
-  process.exitCode = 1;
-} else {
-  const lab = await Lab.open();
-  try {
-    const results = await measure(lab);
-    print(`\n${results.map(({ peer, version }) => `${peer}: ${version}`).join('\n')}`);
-    print(`medians of ${rounds} interleaved rounds of ${seconds} s\n\n${table(results)}`);
-    print(`\nwritten to ${relative(root, save(results, new Date()))}`);
-  } finally {
-    await lab.close();
-  }
+/** @returns text */
+const parts: Readonly<Record<string, () => Promise<string>>> = {
+  web: () => comparison(web(seconds)),
+  bulk: () => comparison(bulk('on', short)),
+  'bulk-cut': () => comparison(bulk('off', short)),
+  packets: () => comparison(packetRate(short)),
+  latency: () => comparison(latency(short)),
+  memory: () => comparison(idle()),
+  million: () => runAlone('million'),
+  table: () => runAlone('connections'),
+  listing: () => listing(1_000_000, print),
+};
+
+const asked = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
+const unknown = asked.filter((name) => !Object.hasOwn(parts, name));
+const missing = ['wrk', 'iperf3', 'nft', 'taskset'].filter((program) => which(program) === undefined);
+
+if (unknown.length > 0) fail(`no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}`);
+else if (skipReason !== false) fail(skipReason);
+else if (missing.length > 0) fail(`needs ${missing.join(', ')} (make deps)`);
+else {
+  for (const name of asked) print(`\n${(await parts[name]?.()) ?? ''}\n`);
+  if (Object.keys(measured).length > 0) print(`written to ${relative(root, save(measured, new Date()))}`);
 }
 
-async function measure(lab: Lab): Promise<readonly Result[]> {
-  const peers = await startPeers(lab);
-  lab.servers[0]?.host.start(['iperf3', '-s', '-p', String(iperfPort)]);
-  const results = peers.map((peer) => ({ peer, samples: [{}] }));
-  // Memory first, before a load has filled anybody's pools. As many as HAProxy can hold, whose threads share one limit.
-  const idle = Math.min(10_000, Math.floor((lab.openFiles - 1200) / 2));
-  print(`memory with ${idle} idle connections`);
-  for (const { peer, samples } of results) samples.push(await idleRound(lab, peer, idle));
-  for (let round = 1; round <= rounds; round += 1) {
-    print(`round ${round} of ${rounds}`);
-    for (const { peer, samples } of results) samples.push(await loadRound(lab, peer, seconds));
-  }
-  return results.map(({ peer, samples }) => ({ peer: peer.name, version: peer.version, samples }));
+async function comparison(what: Comparison): Promise<string> {
+  const results = await compare(what, rounds, print);
+  measured[what.title] = results;
+  const versions = results.map(({ peer, version }) => `${peer} (${version})`).join(', ');
+  const title = `${what.title}; medians of ${rounds} interleaved rounds\n${versions}`;
+  return `${title}\n${table(what.metrics, results)}`;
 }
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+function fail(why: string): void {
+  print(why);
+  process.exitCode = 1;
 }

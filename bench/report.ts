@@ -4,37 +4,37 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../test/scenario/lab/paths.ts';
-import { metrics, type Metric, type Sample } from './measure.ts';
+import type { Metric, Result } from './comparison.ts';
 
-export interface Result {
-  readonly peer: string;
-  readonly version: string;
-  readonly samples: readonly Sample[];
+/** A line a metric: the medians of all peers; below, each as a multiple of every foreign peer's. */
+export function table(metrics: Readonly<Record<string, Metric>>, results: readonly Result[]): string {
+  const rows = Object.entries(metrics).flatMap(([key, { name, unit, better }]) => {
+    const medians = results.map(({ samples }) => median(samples.flatMap((sample) => sample[key] ?? [])));
+    const ratios = results.flatMap(({ peer, ours }, i) => {
+      const base = medians[i] ?? NaN;
+      const multiples = medians.map((value) => value / base);
+      return ours || !(base > 0) ? [] : [[`  to ${peer}`, ...multiples.map(formatRatio)]];
+    });
+    return [[`${name} (${unit}, ${better} is better)`, ...medians.map(format)], ...ratios];
+  });
+  return columns([['', ...results.map(({ peer }) => peer)], ...rows]);
 }
 
-/** One line a metric: medians, and the first peer's as a ratio of each other's. */
-export function table(results: readonly Result[]): string {
-  const [ours, ...others] = results;
-  if (ours === undefined) return '';
-  const heads = [...results.map(({ peer }) => peer), ...others.map(({ peer }) => `ratio to ${peer}`)];
-  const rows = Object.entries<Metric>(metrics).map(([key, { name, unit, better }]) => {
-    const medians = results.map(({ samples }) => median(values(samples, key)));
-    const ratios = medians.slice(1).map((other) => `${((medians[0] ?? NaN) / other).toFixed(2)}x`);
-    return [`${name} (${unit}, ${better} is better)`, ...medians.map(format), ...ratios];
-  });
-  const all = [['', ...heads], ...rows];
-  const widths = ['', ...heads].map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
-  return all
+/** Cells below each other: the first of each row to the left, all others to the right. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return rows
     .map((row) =>
       row
-        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[i] ?? 0)))
         .join('  '),
     )
     .join('\n');
 }
 
 /** Writes everything that was measured, with the machine and the commit. @returns the file's path */
-export function save(results: readonly Result[], now: Date): string {
+export function save(results: unknown, now: Date): string {
   const folder = join(root, 'bench/out');
   mkdirSync(folder, { recursive: true });
   const commit = git('rev-parse', '--short', 'HEAD');
@@ -67,10 +67,6 @@ function git(...args: readonly string[]): string {
   }
 }
 
-function values(samples: readonly Sample[], key: string): readonly number[] {
-  return samples.flatMap((sample) => sample[key] ?? []);
-}
-
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
@@ -78,5 +74,10 @@ function median(numbers: readonly number[]): number {
 }
 
 function format(number: number): string {
+  if (Number.isNaN(number)) return '-';
   return number < 100 ? number.toFixed(1) : Math.round(number).toLocaleString('en-US');
+}
+
+function formatRatio(ratio: number): string {
+  return Number.isNaN(ratio) ? '-' : `${ratio.toFixed(2)}x`;
 }

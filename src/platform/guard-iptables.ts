@@ -1,6 +1,7 @@
 /** The kernel guard by iptables and ip6tables, where there is no nft. */
+import { bridgeTrouble } from './bridge-trouble.ts';
 import { present, removal, replacement } from './guard-iptables-rules.ts';
-import type { GuardState } from './guard-state.ts';
+import type { GuardedInterface, GuardState } from './guard-state.ts';
 import { nothing } from './guard-state.ts';
 import type { GuardCounters, KernelGuard } from './kernel-guard.ts';
 import { runTool, runToolSync } from './run-tool.ts';
@@ -15,11 +16,16 @@ const programs = [
 const restoreArguments = ['-w', '5', '--noflush'];
 
 /** @returns why iptables cannot be used, when it cannot */
-export async function openIptablesGuard(name: string): Promise<KernelGuard | string> {
+export async function openIptablesGuard(
+  name: string,
+  interfaces: readonly GuardedInterface[],
+): Promise<KernelGuard | string> {
+  const trouble = bridgeTrouble(interfaces);
   const chain = name.toUpperCase();
   for (const { family, save, restore } of programs) {
     const saved = await runTool(save, []);
     if (saved.failure !== undefined) return `${save}: ${saved.failure}`;
+    if (trouble !== undefined) return trouble;
     const { raw, mangle } = present(chain, saved.stdout);
     if (raw.jumps > 0 && mangle.jumps > 0) continue;
     const text = removal(chain, { raw, mangle }) + replacement(chain, family, nothing, noJumps);
@@ -53,6 +59,8 @@ class IptablesGuard implements KernelGuard {
 
   replace(state: GuardState): Promise<void> {
     return this.#turns.take(async () => {
+      const trouble = bridgeTrouble(state.interfaces);
+      if (trouble !== undefined) throw new Error(trouble);
       await this.#apply(state);
       this.#state = state;
     });

@@ -1,12 +1,19 @@
 /**
- * The guard as text for nft: one table, whose rules never change, and named sets, whose elements follow the director's
- * table; so a change costs as much as what changes, and a packet costs a few hash lookups. Pure.
+ * The guard as text for nft: two tables of one name, whose rules never change, and in them named sets, whose elements follow the
+ * director's table; so a change costs as much as what changes, and a packet costs a few hash lookups. The table of the family netdev
+ * has a chain for each captured interface, the one of the family inet drops by marks. Pure.
  */
-import type { GuardState } from './guard-state.ts';
+import { familyOf } from '../util/ip.ts';
+import type { GuardedInterface, GuardState } from './guard-state.ts';
 import { nothing } from './guard-state.ts';
 
-/** Set name -> elements, in nft's notation. Every set of the table has an entry. */
-export type GuardSets = ReadonlyMap<string, ReadonlySet<string>>;
+/** What our tables hold. */
+export interface GuardContent {
+  /** Set name -> elements, in nft's notation. Every set has an entry. */
+  readonly sets: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Chain name -> interface. */
+  readonly interfaces: ReadonlyMap<string, GuardedInterface>;
+}
 
 /** By number: names would need /etc/protocols. */
 const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
@@ -20,6 +27,7 @@ const kinds = {
   'whole-replies': ' . inet_proto',
   'reply-protocols': ' . inet_proto',
   servers: '',
+  own: '',
 } as const;
 
 type Kind = keyof typeof kinds;
@@ -31,6 +39,7 @@ const families = [
     type: 'ipv4_addr',
     fragment: 'ip frag-off & 0x1fff != 0',
     icmp: 'icmp type { 3, 4, 11, 12 }',
+    groups: 'ip daddr >= 224.0.0.0',
   },
   {
     family: 6,
@@ -38,12 +47,19 @@ const families = [
     type: 'ipv6_addr',
     fragment: 'frag frag-off != 0',
     icmp: 'icmpv6 type { 1, 2, 3, 4 }',
+    groups: 'ip6 daddr ff00::/8',
   },
 ] as const;
 
 const tag = 'comment "directord"';
 
-export function setsOf(state: GuardState): GuardSets {
+/** Before everybody else's. */
+const priority = 'priority -450; policy accept;';
+
+export const tableFamilies = ['netdev', 'inet'] as const;
+
+/** @throws for an interface that nft has no way to name */
+export function contentOf(state: GuardState): GuardContent {
   const sets = new Map<string, Set<string>>();
   for (const { family } of families) {
     for (const kind of Object.keys(kinds)) sets.set(`${kind}${family}`, new Set());
@@ -65,59 +81,80 @@ export function setsOf(state: GuardState): GuardSets {
     if (port === 0) add('whole-replies', family, pair);
     else add('replies', family, `${pair} . ${port}`);
   }
+  for (const address of state.own) add('own', familyOf(address) === 'inet' ? 4 : 6, address);
   for (const { family, mark } of state.marks) add('marks', family, String(mark));
-  return sets;
+  for (const { name } of state.interfaces)
+    if (name.includes('"')) throw new Error(`nft cannot name the interface ${name}`);
+  return { sets, interfaces: new Map(state.interfaces.map((one) => [`interface${one.index}`, one])) };
 }
 
-/** Replaces the whole table, whether it exists or not. */
-export function wholeTable(name: string, sets: GuardSets): string {
-  return `${removal(name)}${table(name)}${changes(name, setsOf(nothing), sets)}`;
+/** Replaces both tables, whether they exist or not. */
+export function wholeTables(name: string, content: GuardContent): string {
+  return `${removal(name)}${tables(name)}${changes(name, contentOf(nothing), content)}`;
 }
 
-/** Removes the table, whether it exists or not (`destroy` is younger than Debian 12's nft). */
+/** Removes both tables, whether they exist or not (`destroy` is younger than Debian 12's nft). */
 export function removal(name: string): string {
-  return `add table inet ${name}\ndelete table inet ${name}\n`;
+  return tableFamilies
+    .map((family) => `add table ${family} ${name}\ndelete table ${family} ${name}\n`)
+    .join('');
 }
 
-/** What leads from one state to the other, as one transaction; empty when they are equal. */
-export function changes(name: string, before: GuardSets, after: GuardSets): string {
-  let text = '';
-  const change = (verb: string, set: string, elements: readonly string[]): void => {
-    if (elements.length > 0) text += `${verb} element inet ${name} ${set} { ${elements.join(', ')} }\n`;
-  };
-  for (const [set, wanted] of after) {
-    const present = before.get(set) ?? new Set();
+/** What leads from one content to the other, as one transaction; empty when they are equal. */
+export function changes(name: string, before: GuardContent, after: GuardContent): string {
+  const commands: string[] = [];
+  for (const [chain, { name: device }] of before.interfaces)
+    if (after.interfaces.get(chain)?.name !== device) commands.push(`delete chain netdev ${name} ${chain}`);
+  for (const [chain, { name: device }] of after.interfaces) {
+    if (before.interfaces.get(chain)?.name === device) continue;
+    const hook = `type filter hook ingress device "${device}" ${priority}`;
+    commands.push(`add chain netdev ${name} ${chain} { ${hook} }`);
+    commands.push(`add rule netdev ${name} ${chain} goto arriving ${tag}`);
+  }
+  for (const [set, wanted] of after.sets) {
+    const present = before.sets.get(set) ?? new Set();
+    const path = `${set.startsWith('marks') ? 'inet' : 'netdev'} ${name} ${set}`;
+    const change = (verb: string, elements: readonly string[]): void => {
+      if (elements.length > 0) commands.push(`${verb} element ${path} { ${elements.join(', ')} }`);
+    };
     change(
       'delete',
-      set,
       [...present].filter((element) => !wanted.has(element)),
     );
     change(
       'add',
-      set,
       [...wanted].filter((element) => !present.has(element)),
     );
   }
-  return text;
+  return commands.map((command) => `${command}\n`).join('');
 }
 
-function table(name: string): string {
-  return `table inet ${name} {
+/**
+ * The chains of the interfaces come and go, so they are not here. Frames of a VLAN reach the chain of the interface below it too, where
+ * `ether type` is that of the tag; a tag of VLAN 0 only carries a priority.
+ */
+function tables(name: string): string {
+  return `table netdev ${name} {
 ${tag}
 ${families.map(({ family, type }) => setDeclarations(family, type)).join('')}
-${['services', 'replies', 'marks'].map((counter) => `counter ${counter} { ${tag} }\n`).join('')}
-chain reply {
-  fib daddr type { local, broadcast, multicast, anycast } return ${tag}
-  counter name replies drop ${tag}
-}
+${counter('services')}
+${counter('replies')}
 ${families.map(familyChains).join('')}
-chain prerouting {
-  type filter hook prerouting priority -450; policy accept;
-  iifname "lo" return ${tag}
-  meta nfproto vmap { ipv4 : goto arriving4, ipv6 : goto arriving6 } ${tag}
+chain priority-tag {
+  vlan id != 0 return ${tag}
+  meta protocol vmap { ip : goto arriving4, ip6 : goto arriving6 } ${tag}
 }
+chain arriving {
+  meta pkttype != host return ${tag}
+  ether type vmap { ip : goto arriving4, ip6 : goto arriving6, 0x8100 : goto priority-tag } ${tag}
+}
+}
+table inet ${name} {
+${tag}
+${families.map(({ family }) => `set marks${family} { type mark; ${tag}; }`).join('\n')}
+${counter('marks')}
 chain input {
-  type filter hook input priority -450; policy accept;
+  type filter hook input ${priority}
   iifname "lo" return ${tag}
   meta nfproto ipv4 meta mark @marks4 counter name marks drop ${tag}
   meta nfproto ipv6 meta mark @marks6 counter name marks drop ${tag}
@@ -126,11 +163,14 @@ chain input {
 `;
 }
 
+function counter(name: string): string {
+  return `counter ${name} { ${tag} }`;
+}
+
 function setDeclarations(family: 4 | 6, type: string): string {
-  const sets = Object.entries(kinds).map(
-    ([kind, columns]) => `set ${kind}${family} { type ${type}${columns}; ${tag}; }\n`,
-  );
-  return `${sets.join('')}set marks${family} { type mark; ${tag}; }\n`;
+  return Object.entries(kinds)
+    .map(([kind, columns]) => `set ${kind}${family} { type ${type}${columns}; ${tag}; }\n`)
+    .join('');
 }
 
 /**
@@ -139,22 +179,28 @@ function setDeclarations(family: 4 | 6, type: string): string {
  * (there they wait for a first fragment that never comes, and expire in silence), and dropped where it would forward
  * them, or where no port matters.
  */
-function familyChains({ family, header, fragment, icmp }: (typeof families)[number]): string {
+function familyChains({ family, header, fragment, icmp, groups }: (typeof families)[number]): string {
   const [to, from] = [`${header} daddr . meta l4proto`, `${header} saddr . meta l4proto`];
   const drop = `counter name services drop ${tag}`;
+  const reply = `goto reply${family} ${tag}`;
   return `
+chain reply${family} {
+  ${header} daddr @own${family} return ${tag}
+  ${groups} return ${tag}
+  counter name replies drop ${tag}
+}
 chain fragment${family} {
   ${to} @whole-services${family} ${drop}
-  ${to} @service-protocols${family} fib daddr type != local ${drop}
-  ${from} @reply-protocols${family} goto reply ${tag}
+  ${to} @service-protocols${family} ${header} daddr != @own${family} ${drop}
+  ${from} @reply-protocols${family} ${reply}
 }
 chain arriving${family} {
   ${fragment} goto fragment${family} ${tag}
   ${to} . th dport @services${family} ${drop}
-  ${from} . th sport @replies${family} goto reply ${tag}
+  ${from} . th sport @replies${family} ${reply}
   ${to} @whole-services${family} ${drop}
-  ${from} @whole-replies${family} goto reply ${tag}
-  ${header} saddr @servers${family} ${icmp} goto reply ${tag}
+  ${from} @whole-replies${family} ${reply}
+  ${header} saddr @servers${family} ${icmp} ${reply}
 }
 `;
 }

@@ -1,25 +1,30 @@
-/** The kernel guard by nft: one table of ours, changed by one transaction a time. */
-import type { GuardSets } from './guard-nft-rules.ts';
-import { changes, removal, setsOf, wholeTable } from './guard-nft-rules.ts';
+/** The kernel guard by nft: two tables of ours, changed by one transaction a time. */
+import type { GuardContent } from './guard-nft-rules.ts';
+import { changes, contentOf, removal, tableFamilies, wholeTables } from './guard-nft-rules.ts';
 import { removeIptablesLeftovers } from './guard-iptables.ts';
-import type { GuardState } from './guard-state.ts';
+import type { GuardedInterface, GuardState } from './guard-state.ts';
 import { nothing } from './guard-state.ts';
 import type { GuardCount, GuardCounters, KernelGuard } from './kernel-guard.ts';
+import { Netlink } from './netlink.ts';
 import { runTool, runToolSync } from './run-tool.ts';
 import { Turns } from './turns.ts';
 
 /** @returns why nft cannot be used, when it cannot */
 export async function openNftGuard(name: string): Promise<KernelGuard | string> {
-  const leftover = await runTool('nft', ['-t', 'list', 'table', 'inet', name]);
-  if (leftover.missing) return 'nft: not installed';
-  const guard = new NftGuard(name);
-  if (leftover.failure === undefined) {
-    if (leftover.stdout.includes('comment "directord"')) return guard;
-    throw new Error(
-      `nft: the table inet ${name} is not directord's: rename it, or choose another control socket`,
-    );
+  let leftovers = 0;
+  for (const family of tableFamilies) {
+    const leftover = await runTool('nft', ['-t', 'list', 'table', family, name]);
+    if (leftover.missing) return 'nft: not installed';
+    if (leftover.failure !== undefined) continue;
+    if (!leftover.stdout.includes('comment "directord"'))
+      throw new Error(
+        `nft: the table ${family} ${name} is not directord's: rename it, or choose another control socket`,
+      );
+    leftovers += 1;
   }
-  const { failure } = await runTool('nft', ['-f', '-'], wholeTable(name, setsOf(nothing)));
+  const guard = new NftGuard(name);
+  if (leftovers === tableFamilies.length) return guard;
+  const { failure } = await runTool('nft', ['-f', '-'], wholeTables(name, contentOf(nothing)));
   return failure === undefined ? guard : `nft -f -: ${failure}`;
 }
 
@@ -27,10 +32,10 @@ class NftGuard implements KernelGuard {
   readonly means = 'nft';
   readonly #name: string;
   readonly #turns = new Turns();
-  /** What our table holds; undefined before the first replace(), when it may be an earlier run's. */
-  #sets: GuardSets | undefined;
-  /** The table as nft prints it, without elements and counts. */
-  #listing = '';
+  /** What our tables hold; undefined before the first replace(), when they may be an earlier run's. */
+  #content: GuardContent | undefined;
+  /** As nft prints them, without elements and counts. */
+  #parts: ReadonlyMap<string, string> = new Map();
 
   constructor(name: string) {
     this.#name = name;
@@ -38,40 +43,64 @@ class NftGuard implements KernelGuard {
 
   replace(state: GuardState): Promise<void> {
     return this.#turns.take(async () => {
-      const wanted = setsOf(state);
-      if (this.#sets === undefined) {
+      const wanted = contentOf(state);
+      if (this.#content === undefined) {
         await this.#whole(wanted);
         await removeIptablesLeftovers(this.#name);
         return;
       }
-      const text = changes(this.#name, this.#sets, wanted);
+      const text = changes(this.#name, this.#content, wanted);
       if (text === '') return;
       const { failure } = await runTool('nft', ['-f', '-'], text);
-      // Somebody changed or flushed our table.
-      if (failure === undefined) this.#sets = wanted;
-      else await this.#whole(wanted);
+      // Somebody changed or flushed our tables; or an interface is gone, and the kernel has removed its chain (before Linux 6.16).
+      if (failure !== undefined) await this.#whole(wanted);
+      else await this.#done(wanted);
     });
   }
 
   restore(): Promise<boolean> {
     return this.#turns.take(async () => {
-      if (this.#sets === undefined || (await listing(this.#name)) === this.#listing) return false;
-      await this.#whole(this.#sets);
+      if (this.#content === undefined) return false;
+      const now = await this.#list();
+      const changed = [...this.#parts].filter(([part, text]) => now.get(part) !== text);
+      if (changed.length === 0) return false;
+      const { interfaces } = existing(this.#content);
+      const isGone = (part: string): boolean =>
+        this.#content?.interfaces.has(part) === true && !interfaces.has(part);
+      if (changed.every(([part]) => isGone(part))) return false;
+      await this.#whole(this.#content);
       return true;
     });
   }
 
-  /** One transaction, so that there is no moment without a table. */
-  async #whole(sets: GuardSets): Promise<void> {
-    await nft(['-f', '-'], wholeTable(this.#name, sets));
-    this.#sets = sets;
-    this.#listing = await listing(this.#name);
+  /** One transaction, so that there is no moment without a guard. A chain for an interface that is gone would be an error. */
+  async #whole(content: GuardContent): Promise<void> {
+    const possible = existing(content);
+    await nft(['-f', '-'], wholeTables(this.#name, possible));
+    await this.#done(possible);
+  }
+
+  async #done(content: GuardContent): Promise<void> {
+    const before = this.#content;
+    this.#content = content;
+    if (before === undefined || !sameInterfaces(before, content)) this.#parts = await this.#list();
+  }
+
+  /** Our sets, counters and chains by name; without what is not there. */
+  async #list(): Promise<ReadonlyMap<string, string>> {
+    const tables = await Promise.all(
+      tableFamilies.map((family) => runTool('nft', ['-s', '-t', 'list', 'table', family, this.#name])),
+    );
+    const text = tables.map(({ stdout }) => stdout).join('');
+    return new Map(
+      [...text.matchAll(/^\t\w+ (\S+) \{\n[^]*?^\t\}/gm)].map(([part, name = '']) => [name, part]),
+    );
   }
 
   remove(): Promise<void> {
     return this.#turns.take(async () => {
       await nft(['-f', '-'], removal(this.#name));
-      this.#sets = undefined;
+      this.#content = undefined;
     });
   }
 
@@ -82,14 +111,32 @@ class NftGuard implements KernelGuard {
 
   counters(): Promise<GuardCounters> {
     return this.#turns.take(async () => {
-      const text = await nft(['list', 'counters', 'table', 'inet', this.#name]);
+      const [arriving, input] = await Promise.all(
+        tableFamilies.map((family) => nft(['list', 'counters', 'table', family, this.#name])),
+      );
       return {
-        services: countOf(text, 'services'),
-        replies: countOf(text, 'replies'),
-        marks: countOf(text, 'marks'),
+        services: countOf(arriving, 'services'),
+        replies: countOf(arriving, 'replies'),
+        marks: countOf(input, 'marks'),
       };
     });
   }
+}
+
+/** Without the interfaces that this host has no longer. */
+function existing(content: GuardContent): GuardContent {
+  const netlink = new Netlink();
+  try {
+    const names = new Map(netlink.links().map(({ index, name }) => [index, name]));
+    const present = ([, { index, name }]: [string, GuardedInterface]): boolean => names.get(index) === name;
+    return { ...content, interfaces: new Map([...content.interfaces].filter(present)) };
+  } finally {
+    netlink.close();
+  }
+}
+
+function sameInterfaces({ interfaces: one }: GuardContent, { interfaces: other }: GuardContent): boolean {
+  return one.size === other.size && [...one].every(([chain, { name }]) => other.get(chain)?.name === name);
 }
 
 async function nft(args: readonly string[], input = ''): Promise<string> {
@@ -98,12 +145,7 @@ async function nft(args: readonly string[], input = ''): Promise<string> {
   return stdout;
 }
 
-/** Empty when there is no such table. */
-async function listing(name: string): Promise<string> {
-  return (await runTool('nft', ['-s', '-t', 'list', 'table', 'inet', name])).stdout;
-}
-
-function countOf(text: string, name: string): GuardCount {
-  const found = new RegExp(`counter ${name} \\{[^}]*?packets (\\d+) bytes (\\d+)`).exec(text);
+function countOf(text: string | undefined, name: string): GuardCount {
+  const found = new RegExp(`counter ${name} \\{[^}]*?packets (\\d+) bytes (\\d+)`).exec(text ?? '');
   return { packets: Number(found?.[1] ?? 0), bytes: Number(found?.[2] ?? 0) };
 }

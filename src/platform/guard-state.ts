@@ -9,7 +9,8 @@ export interface GuardedEndpoint {
   readonly port: number;
 }
 
-export interface GuardState {
+/** What the director's table wants. */
+export interface GuardClaims {
   /** Packets to these are dropped. */
   readonly services: readonly GuardedEndpoint[];
   /**
@@ -21,4 +22,17 @@ export interface GuardState {
   readonly marks: readonly { readonly family: 4 | 6; readonly mark: number }[];
 }
 
-export const nothing: GuardState = { services: [], replies: [], marks: [] };
+/** A new interface of an old name has another index. */
+export interface GuardedInterface {
+  readonly index: number;
+  readonly name: string;
+}
+
+export interface GuardState extends GuardClaims {
+  /** Those that are captured on: elsewhere nothing is dropped but by its mark. */
+  readonly interfaces: readonly GuardedInterface[];
+  /** This host's own addresses. */
+  readonly own: readonly Address[];
+}
+
+export const nothing: GuardState = { services: [], replies: [], marks: [], interfaces: [], own: [] };

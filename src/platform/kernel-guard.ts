@@ -1,14 +1,14 @@
 /**
  * Keeps the kernel's own stack off the packets that the packet engine handles: the engine works on copies (AF_PACKET),
  * so the originals are dropped before the kernel answers (RST), reassembles or forwards them. IPVS does this by
- * stealing packets in its netfilter hooks; we do it with rules in nft or iptables.
+ * stealing packets in its netfilter hooks; we do it with rules in nft or iptables, behind the capture's tap.
  */
 import { createHash } from 'node:crypto';
 import { openIptablesGuard } from './guard-iptables.ts';
 import { openNftGuard } from './guard-nft.ts';
-import type { GuardState } from './guard-state.ts';
+import type { GuardedInterface, GuardState } from './guard-state.ts';
 
-export type { GuardedEndpoint, GuardState } from './guard-state.ts';
+export type { GuardClaims, GuardedEndpoint, GuardedInterface, GuardState } from './guard-state.ts';
 
 export interface GuardCount {
   readonly packets: number;
@@ -25,11 +25,14 @@ export interface GuardCounters {
 /** Calls are carried out one after the other. Rejections name the command and its error. */
 export interface KernelGuard {
   readonly means: 'nft' | 'iptables';
-  /** nft: one transaction. iptables: one for each table and family. */
+  /**
+   * nft: one transaction. iptables: one for each table and family; it cannot guard a bridge whose packets go through iptables already
+   * between its ports, and rejects with what to do about that.
+   */
   replace(state: GuardState): Promise<void>;
   /**
-   * Puts the rules back when somebody removed them (`nft flush ruleset`, as `systemctl restart nftables` does).
-   * @returns whether they were gone
+   * Puts the rules back when somebody removed or changed them (`nft flush ruleset`, as `systemctl restart nftables` does).
+   * @returns whether somebody had
    */
   restore(): Promise<boolean>;
   remove(): Promise<void>;
@@ -46,6 +49,8 @@ export interface KernelGuardOptions {
   readonly name: string;
   /** Only this one, instead of nft before iptables. */
   readonly means?: KernelGuard['means'];
+  /** What the first state will have; iptables refuses some. */
+  readonly interfaces?: readonly GuardedInterface[];
 }
 
 const nameForm = /^[A-Za-z][A-Za-z0-9-]{0,19}$/;
@@ -62,14 +67,18 @@ export function guardName(controlSocket: string): string {
  * restart leaves no gap in which the kernel would answer. Rejects with a message for people when neither nft nor
  * iptables works.
  */
-export async function openKernelGuard({ name, means }: KernelGuardOptions): Promise<KernelGuard> {
+export async function openKernelGuard({
+  name,
+  means,
+  interfaces = [],
+}: KernelGuardOptions): Promise<KernelGuard> {
   if (!nameForm.test(name)) throw new Error(`'${name}' cannot name a table of the packet filter`);
   const tried: string[] = [];
   for (const open of [
     ...(means === 'iptables' ? [] : [openNftGuard]),
     ...(means === 'nft' ? [] : [openIptablesGuard]),
   ]) {
-    const opened = await open(name);
+    const opened = await open(name, interfaces);
     if (typeof opened !== 'string') return opened;
     tried.push(opened);
   }

@@ -20,6 +20,8 @@ export interface Link {
   readonly master: number;
   /** veth, bridge, bond, vlan ..., or '' for hardware. */
   readonly kind: string;
+  /** Index of the link that a VLAN or macvlan is on (of a veth its other end, wherever that is). */
+  readonly lower?: number;
 }
 
 export type RouteKind =
@@ -88,6 +90,7 @@ const IFF_NOARP = 0x80;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
@@ -214,10 +217,12 @@ export function readLink(view: DataView, message: Message): Link {
   let mtu = 0;
   let master = 0;
   let kind = '';
+  let lower: number | undefined;
   for (const { type, at, end } of attributes(view, message.body + INTERFACE_LENGTH, message.end)) {
     if (type === IFLA_ADDRESS) mac = copy(view, at, end);
     else if (type === IFLA_IFNAME) name = text(view, at, end);
     else if (type === IFLA_MTU) mtu = view.getUint32(at, little);
+    else if (type === IFLA_LINK) lower = view.getUint32(at, little);
     else if (type === IFLA_MASTER) master = view.getUint32(at, little);
     else if (type === IFLA_LINKINFO) {
       for (const info of attributes(view, at, end)) {
@@ -237,6 +242,7 @@ export function readLink(view: DataView, message: Message): Link {
     arp: (flags & IFF_NOARP) === 0 && !loopback,
     master,
     kind,
+    ...(lower === undefined ? {} : { lower }),
   };
 }
 

@@ -1,11 +1,11 @@
 /** What happens to connections and datagrams: opened, closed, reset; checksums. */
 import { encode } from '../support/packet-encode.ts';
 import type { PacketText } from '../support/packet-text.ts';
-import { connections, from, listing, Talk, versions } from './place.ts';
+import { connections, listing, Talk } from './place.ts';
 import type { Situation } from './situation.ts';
 import { plainly, nat, open, ifNat } from './situation.ts';
 
-export const flowsSituations: readonly Situation[] = [
+export const flowSituations: readonly Situation[] = [
   {
     name: 'tcp-client-closes-first',
     about: 'A connection is opened, carries data, and is closed by the client and then by the server.',

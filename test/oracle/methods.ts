@@ -1,13 +1,13 @@
 /** What every forwarding method does with the same traffic, in IPv4 and IPv6. */
-import { flowsSituations } from './flows.ts';
+import { flowSituations } from './flows.ts';
 import { icmpSituations } from './icmp.ts';
 import type { Script, Version } from './place.ts';
 import { addresses, endpoint, Talk, versions } from './place.ts';
 import type { Method, Situation } from './situation.ts';
 import { methods } from './situation.ts';
-import { sizesSituations } from './sizes.ts';
+import { sizeSituations } from './sizes.ts';
 
-const situations = [...flowsSituations, ...icmpSituations, ...sizesSituations];
+const situations = [...flowSituations, ...icmpSituations, ...sizeSituations];
 
 function script(situation: Situation, method: Method, version: Version): Script {
   const at = addresses[version];

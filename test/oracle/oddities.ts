@@ -190,15 +190,6 @@ const parts: readonly Part[] = [
     },
   },
   {
-    name: 'record-route',
-    about: 'The director fills in the IPv4 option that asks for the way.',
-    versions: ['v4'],
-    steps: ({ talk }) => [
-      talk.tcp('S', { seq: 1000 }, { options: '0707040000000000' }),
-      talk.tcpBack('SA', { seq: 5000, ack: 1001 }, { options: '0707040000000000' }),
-    ],
-  },
-  {
     name: 'source-route',
     about: 'Packets that want to choose their way are lost.',
     versions: ['v4'],
@@ -219,22 +210,6 @@ const parts: readonly Part[] = [
     about: 'With nat_icmp_send=1 a real server is told that nobody waits for what it sends.',
     sysctl: { nat_icmp_send: 1 },
     steps: (setting) => unknownReplies(setting),
-  },
-  {
-    name: 'icmp-schedules',
-    about: 'With schedule_icmp=1 an ICMP error about a flow that nobody knows begins a connection.',
-    sysctl: { schedule_icmp: 1 },
-    steps: ({ at, talk }) => [
-      from('client', {
-        src: at.client,
-        dst: at.vip,
-        icmp: {
-          is: 'port unreachable',
-          quotes: quote({ src: at.vip, dst: at.client, udp: { ...talk.atClient, data: 'an answer' } }),
-        },
-      }),
-      connections,
-    ],
   },
   {
     name: 'local-gate',

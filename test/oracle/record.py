@@ -219,7 +219,12 @@ def received(raw, family, protocol):
     source = socket.inet_pton(socket.AF_INET6, address[0])
     if source[:2] == b'\xfe\x80':
         return None
-    return struct.pack('!IHBB', 6 << 28 | tclass << 20, len(data), protocol, hops) + source + destination + data
+    packet = struct.pack('!IHBB', 6 << 28 | tclass << 20, len(data), protocol, hops) + source + destination + data
+    if protocol == 58 and checksum(pseudo(packet)) ^ 0xffff == struct.unpack_from('!H', packet, 42)[0]:
+        # What send() left to the interface.
+        blank = packet[:42] + bytes(2) + packet[44:]
+        return packet[:42] + struct.pack('!H', checksum(pseudo(packet) + blank[40:])) + packet[44:]
+    return packet
 
 
 def step(lab, asked):

@@ -1,10 +1,10 @@
 /** What happens to the IP header and to size: fragments, MTU, TTL, TOS, options. */
 import type { IpFields } from './place.ts';
-import { connections, fragments, from, versions } from './place.ts';
+import { connections, fragments, from } from './place.ts';
 import type { Situation } from './situation.ts';
 import { plainly, tunnel, open, ifNat } from './situation.ts';
 
-export const sizesSituations: readonly Situation[] = [
+export const sizeSituations: readonly Situation[] = [
   {
     name: 'fragments',
     about:

@@ -3,8 +3,14 @@ import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Capture } from '../../src/platform/capture.ts';
 import { openCapture } from '../../src/platform/capture.ts';
-import type { GuardState, KernelGuard } from '../../src/platform/kernel-guard.ts';
+import type {
+  GuardClaims,
+  GuardedInterface,
+  GuardState,
+  KernelGuard,
+} from '../../src/platform/kernel-guard.ts';
 import { guardName, openKernelGuard } from '../../src/platform/kernel-guard.ts';
+import { Netlink } from '../../src/platform/netlink.ts';
 import { decode } from '../support/packet-decode.ts';
 import { encode } from '../support/packet-encode.ts';
 import type { PacketText } from '../support/packet-text.ts';
@@ -40,7 +46,7 @@ const addresses = {
   },
 } as const;
 
-function stateOf(family: 4 | 6): GuardState {
+function claimsOf(family: 4 | 6): GuardClaims {
   const { vip, whole, routed, server, other } = addresses[family];
   return {
     services: [
@@ -59,12 +65,16 @@ function stateOf(family: 4 | 6): GuardState {
   };
 }
 
-const state: GuardState = {
-  services: [...stateOf(4).services, ...stateOf(6).services],
-  replies: [...stateOf(4).replies, ...stateOf(6).replies],
-  marks: [...stateOf(4).marks, ...stateOf(6).marks],
-};
-const nothing: GuardState = { services: [], replies: [], marks: [] };
+const nobodys: GuardClaims = { services: [], replies: [], marks: [] };
+
+/** On these interfaces, as they are now. */
+function stateFor(claims: GuardClaims, names: readonly string[] = ['front', 'back']): GuardState {
+  const netlink = new Netlink();
+  const interfaces: GuardedInterface[] = netlink.links().filter(({ name }) => names.includes(name));
+  const own = netlink.addresses().map(({ address }) => address);
+  netlink.close();
+  return { ...claims, interfaces, own: [...new Set(own)] };
+}
 
 type Side = 'client' | 'server' | 'lo';
 type Case = readonly [what: string, expected: 'dropped' | 'passed', side: Side, packet: PacketText];
@@ -155,6 +165,8 @@ const linkAddresses: Record<Side, Uint8Array> = {
   lo: new Uint8Array(6),
 };
 let round = 100;
+let state: GuardState = { ...nobodys, interfaces: [], own: [] };
+let nothing = state;
 
 /**
  * What the kernel sends because of a packet: everything before two echoes that pass by behind it, one each way. Without
@@ -216,6 +228,13 @@ if (skip === false) {
     open('lo', () => undefined),
   );
   open('front', (packet) => seen.push(packet));
+  const [of4, of6] = [claimsOf(4), claimsOf(6)];
+  state = stateFor({
+    services: [...of4.services, ...of6.services],
+    replies: [...of4.replies, ...of6.replies],
+    marks: [...of4.marks, ...of6.marks],
+  });
+  nothing = stateFor(nobodys);
   t.teardown(() => {
     // The captures keep the loop alive.
     setImmediate(() => process.exit());
@@ -326,7 +345,7 @@ for (const means of ['nft', 'iptables'] as const) {
     t.notOk(await next.restore(), 'nothing to restore');
     const flush: readonly (readonly [string, ...string[]])[] =
       means === 'nft'
-        ? [['nft', 'delete', 'table', 'inet', 'directord']]
+        ? [['nft', 'flush', 'ruleset']]
         : [
             ['iptables', '-t', 'raw', '-F'],
             ['iptables', '-t', 'raw', '-X'],
@@ -361,7 +380,7 @@ for (const means of ['nft', 'iptables'] as const) {
       port: 80,
     }));
     const begin = performance.now();
-    await guard.replace({ services: many, replies: many, marks: [] });
+    await guard.replace({ ...state, services: many, replies: many, marks: [] });
     const elapsed = performance.now() - begin;
     t.comment(`${elapsed.toFixed()} ms`);
     // Measured on an idle machine: see native-notes/kernel-guard.md. Here for the order of magnitude only.

@@ -36,7 +36,14 @@ export async function tell(story: Story, subject: Subject): Promise<readonly Out
       now += step.wait * 1000;
       subject.advance(now);
     } else if ('connections' in step) {
-      outcome('connections', step.connections, subject.connections(now).map(row).sort());
+      outcome(
+        'connections',
+        step.connections,
+        subject
+          .connections(now + 1)
+          .map(row)
+          .sort(),
+      );
     } else if ('listing' in step) outcome('listing', step.listing, collapsed(subject.listing('')));
     else if ('stats' in step) outcome('stats', step.stats, collapsed(subject.listing('--stats')));
     else outcome('persistent', step.persistent, collapsed(subject.listing('--persistent-conn')));
@@ -110,6 +117,7 @@ function packetWord(packet: PacketText): string {
   return packet.udp ? 'udp' : `protocol ${packet.protocol ?? 'tunnel'}`;
 }
 
+/** Seconds are counted as in the recordings, where it is a moment later and the kernel rounds down. */
 function row(entry: ConnectionEntry): string {
   return [
     entry.protocol.toUpperCase(),
@@ -117,7 +125,7 @@ function row(entry: ConnectionEntry): string {
     formatEndpoint(entry.client, entry.clientPort),
     formatEndpoint(entry.virtual, entry.virtualPort),
     formatEndpoint(entry.destination, entry.destinationPort),
-    Math.ceil(entry.expires),
+    entry.expires + 1,
   ].join(' ');
 }
 

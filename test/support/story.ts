@@ -28,7 +28,7 @@ export type Step =
   | { readonly sysctl: Readonly<Record<string, number>> }
   /** Seconds. */
   | { readonly wait: number }
-  /** `TCP ESTABLISHED 10.1.0.2:50001 10.1.0.100:80 10.2.0.11:80 900`: client, virtual, destination, seconds that it has left. */
+  /** `TCP ESTABLISHED 10.1.0.2:50001 10.1.0.100:80 10.2.0.11:80 900`: client, virtual, destination, seconds left, rounded up. */
   | { readonly connections: readonly string[] }
   /** Lines of `ipvsadm -L -n`, blanks collapsed, without the three lines of heading. */
   | { readonly listing: readonly string[] }
@@ -56,7 +56,9 @@ export interface Story {
   readonly steps: readonly Step[];
 }
 
-const folder = new URL('../stories/', import.meta.url);
+/** Compiled, this file is in dist/tools/test/support. */
+const compiled = import.meta.url.includes('/dist/tools/');
+const folder = new URL(compiled ? '../../../../test/stories/' : '../stories/', import.meta.url);
 
 export function readStories(): readonly Story[] {
   return readdirSync(folder)

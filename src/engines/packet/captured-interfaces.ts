@@ -4,7 +4,7 @@ import { openCapture } from '../../platform/capture.ts';
 import type { Link, Netlink } from '../../platform/netlink.ts';
 import type { RingSlots } from '../../platform/offloads.ts';
 import { lowerInterfaces, switchOffloadsOff } from '../../platform/offloads.ts';
-import { captureLinks } from './interfaces.ts';
+import { captureLinks, ethernetLinks } from './interfaces.ts';
 
 /** Of each capture: 21,000 frames of MTU size, some 70 ms at full speed; or 1,000 of 64 KiB. */
 const ringBytes = { mtu: 32 << 20, large: 64 << 20 } as const;
@@ -30,6 +30,7 @@ export class Interfaces {
   readonly #parts: InterfacesParts;
   readonly #captured = new Map<number, Captured>();
   readonly #failed = new Set<string>();
+  #down: readonly Link[] = [];
   #makeFilter: MakeFilter | undefined;
 
   constructor(parts: InterfacesParts) {
@@ -40,6 +41,11 @@ export class Interfaces {
     return Array.from(this.#captured.values(), ({ link }) => link.name);
   }
 
+  /** Those that are captured on, or will be when they come up: what arrives in the meantime is not the kernel's either. */
+  guarded(): readonly Link[] {
+    return [...Array.from(this.#captured.values(), ({ link }) => link), ...this.#down];
+  }
+
   /** The open capture of an interface. Hot path. */
   capture(link: number): Capture | undefined {
     return this.#captured.get(link)?.capture;
@@ -47,7 +53,9 @@ export class Interfaces {
 
   /** Opens captures on interfaces that came, closes those of interfaces that went. */
   refresh(): void {
-    const wanted = new Map(captureLinks(this.#parts.netlink.links()).map((link) => [link.index, link]));
+    const links = this.#parts.netlink.links();
+    const wanted = new Map(captureLinks(links).map((link) => [link.index, link]));
+    this.#down = ethernetLinks(links).filter(({ up }) => !up);
     for (const [index, { link }] of this.#captured) {
       if (wanted.get(index)?.name !== link.name) this.#close(index);
     }

@@ -5,7 +5,7 @@
  */
 import type { ServiceId } from '../../director/table.ts';
 import { serviceFamily } from '../../director/table.ts';
-import type { GuardState } from '../../platform/kernel-guard.ts';
+import type { GuardClaims } from '../../platform/kernel-guard.ts';
 import type { Address } from '../../util/ip.ts';
 import { familyOf } from '../../util/ip.ts';
 import { isIcmpError } from '../../wire/icmp.ts';
@@ -24,7 +24,7 @@ export interface Claimant {
 }
 
 export class Claims {
-  readonly state: GuardState;
+  readonly state: GuardClaims;
   /** Addresses that clients connect to, and those of real servers whose replies come back. */
   readonly virtual: readonly Address[];
   readonly servers: readonly Address[];
@@ -35,9 +35,9 @@ export class Claims {
   readonly #words = new Int32Array(4);
 
   constructor(claimants: Iterable<Claimant>) {
-    const services = new Map<string, GuardState['services'][number]>();
-    const replies = new Map<string, GuardState['replies'][number]>();
-    const marks = new Map<string, GuardState['marks'][number]>();
+    const services = new Map<string, GuardClaims['services'][number]>();
+    const replies = new Map<string, GuardClaims['replies'][number]>();
+    const marks = new Map<string, GuardClaims['marks'][number]>();
     for (const { id, destinations, persistent } of claimants) {
       const family = serviceFamily(id) === 'inet' ? 4 : 6;
       if (id.kind === 'fwmark') {

@@ -22,6 +22,7 @@ import { NO_HOP } from './egress.ts';
 import { keyOfFlow, keyOfReply } from './flow-keys.ts';
 import { IcmpErrors } from './icmp-errors.ts';
 import { IcmpTranslation } from './icmp-translation.ts';
+import { isMartian } from './martians.ts';
 import { NewConnections } from './new-connections.ts';
 import type { ForwarderParts } from './parts.ts';
 import { METHOD_MASK, REPLIED } from './parts.ts';
@@ -82,6 +83,7 @@ export class Forwarder {
     this.#now = now;
     this.#transmitter.linkMtu = linkMtu;
     if (packet.read(bytes, at, available) !== Malformed.none) return this.#parts.drops.drop(Drop.malformed);
+    if (isMartian(packet) || this.#isFromThisHost(packet)) return this.#parts.drops.drop(Drop.martian);
     if (!this.#parts.services.any(packet.family)) return Verdict.pass;
     if (isSourceRouted(packet)) return this.#parts.drops.drop(Drop.sourceRouted);
     this.#most = 0;
@@ -102,6 +104,11 @@ export class Forwarder {
       default:
         return Verdict.pass;
     }
+  }
+
+  #isFromThisHost(packet: IpPacket): boolean {
+    packet.copySource(this.#replyKey.client);
+    return this.#parts.egress.isOwn(this.#replyKey.client, packet.family);
   }
 
   /** Whether the packet of the last verdict is addressed to this host itself. */

@@ -1,6 +1,6 @@
 /**
- * Packets out: as frames on Ethernet interfaces, through the kernel's routing on all others, and on `lo` when they are for this host
- * itself. Implements {@link Egress} over the next hops. Hot path.
+ * Packets out: as frames on Ethernet interfaces, through the kernel's routing on all others and when they are for this
+ * host itself. Implements {@link Egress} over the next hops. Hot path.
  */
 import type { Capture } from '../../platform/capture.ts';
 import type { RawSender } from '../../platform/raw-sender.ts';
@@ -16,14 +16,12 @@ const ETHERNET_HEADER = 14;
 const IPV4 = 0x0800;
 const IPV6 = 0x86dd;
 const LONGEST = 65536;
-const LOOPBACK_MTU = 65536;
 
 export interface FrameEgressParts {
   readonly hops: NextHops;
   readonly destinations: Destinations;
   /** The open capture of an interface. */
   capture(link: number): Capture | undefined;
-  readonly loopback: Capture;
   raw(family: 4 | 6): RawSender;
   now(): number;
   /** Something could not be sent, in words for a log. */
@@ -36,7 +34,6 @@ export class FrameEgress implements Egress {
   /** By destination slot: the hop, as long as it is valid. */
   readonly #serverHops: number[] = [];
   readonly #frame = Buffer.alloc(ETHERNET_HEADER + LONGEST);
-  readonly #loopbackFrame = Buffer.alloc(ETHERNET_HEADER + LONGEST);
   #own = new EndpointMap();
   /** Frames that the kernel did not take: a full queue, a link that went down. */
   unsent = 0;
@@ -120,13 +117,9 @@ export class FrameEgress implements Egress {
     this.#put(capture, frame, ETHERNET_HEADER + length);
   }
 
+  /** Through the kernel's routing too: what comes back over `lo` from there has its route already, whatever rp_filter says. */
   local(bytes: Uint8Array, at: number, length: number): void {
-    const frame = this.#loopbackFrame;
-    const ethertype = (bytes[at] as number) >> 4 === 4 ? IPV4 : IPV6;
-    frame[12] = ethertype >> 8;
-    frame[13] = ethertype & 0xff;
-    copy(bytes, at, length, frame, ETHERNET_HEADER);
-    this.#put(this.#parts.loopback, frame, ETHERNET_HEADER + Math.min(length, LOOPBACK_MTU));
+    this.#sendRaw(bytes, at, length);
   }
 
   /** A frame that is complete: a question for a neighbour, or a packet that waited for the answer. */

@@ -2,15 +2,20 @@
 import type { InterfaceAddress, Link } from '../../platform/netlink.ts';
 import type { Address } from '../../util/ip.ts';
 
-/**
- * Ethernet interfaces that are up. Ports of bridges and bonds are left out: their packets pass the bridge or bond too,
- * which is where the addresses and routes are. With VRFs it is the other way round.
- */
+/** Those that can be captured on now: the ones that are up. */
 export function captureLinks(links: readonly Link[]): Link[] {
+  return ethernetLinks(links).filter(({ up }) => up);
+}
+
+/**
+ * Ethernet interfaces. Ports of bridges and bonds are left out: their packets pass the bridge or bond too, which is where the
+ * addresses and routes are. With VRFs it is the other way round.
+ */
+export function ethernetLinks(links: readonly Link[]): Link[] {
   const kinds = new Map(links.map(({ index, kind }) => [index, kind]));
   return links.filter(
-    ({ up, ethernet, loopback, master, kind }) =>
-      up && ethernet && !loopback && kind !== 'vrf' && (master === 0 || kinds.get(master) === 'vrf'),
+    ({ ethernet, loopback, master, kind }) =>
+      ethernet && !loopback && kind !== 'vrf' && (master === 0 || kinds.get(master) === 'vrf'),
   );
 }
 

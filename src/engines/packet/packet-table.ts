@@ -151,6 +151,11 @@ export class PacketTable {
     }
   }
 
+  /** The persistence templates. */
+  get templates(): ConnectionTable {
+    return this.#templates.table;
+  }
+
   /** Whether a firewall mark may decide about a packet. */
   get marked(): boolean {
     return this.#services.marked;

@@ -4,8 +4,6 @@
  * whatever must not wait is also done between frames.
  */
 import { randomInt } from 'node:crypto';
-import { openCapture } from '../../platform/capture.ts';
-import type { KernelGuard } from '../../platform/kernel-guard.ts';
 import { openKernelGuard } from '../../platform/kernel-guard.ts';
 import type { Mailbox } from '../../platform/mailbox.ts';
 import { openMailbox } from '../../platform/mailbox.ts';
@@ -20,7 +18,8 @@ import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
 import { captureFilter } from './capture-filter.ts';
 import { Claims } from './claims.ts';
 import { FrameEgress } from './frame-egress.ts';
-import { ownAddresses } from './interfaces.ts';
+import { Guarding } from './guarding.ts';
+import { captureLinks, ownAddresses } from './interfaces.ts';
 import { Interfaces } from './captured-interfaces.ts';
 import { Marks } from './marks.ts';
 import { NextHops } from './next-hops.ts';
@@ -37,8 +36,8 @@ const beat = 5;
 const second = 1000;
 /** Milliseconds over which complaints are gathered into one log line. */
 const window = 5000;
-/** SO_MARK of what we send through the kernel's routing, so that rules can tell it from other traffic. */
-const ownMark = 0;
+/** SO_MARK of what we send through the kernel's routing, so that it can be told from other traffic: "DIRD". */
+const ownMark = 0x44495244;
 
 const ethernetHeader = 14;
 const ethertypeArp = 0x0806;
@@ -62,10 +61,8 @@ class PacketProcess {
   #link = '';
   readonly #raw = new Map<4 | 6, RawSender>();
   readonly #reported = new Float64Array(dropReasons.length);
-  #guard: KernelGuard | undefined;
+  #guarding: Guarding | undefined;
   #claims = new Claims([]);
-  #claimed: Claims = this.#claims;
-  #guarding: Promise<void> = Promise.resolve();
   #now = performance.now();
   #beat = this.#now;
   #clock: NodeJS.Timeout | undefined;
@@ -93,7 +90,7 @@ class PacketProcess {
       },
     });
     this.#interfaces = new Interfaces({ netlink: this.#links, problem, info, frame: this.#frame });
-    const loopback = openCapture('lo', { ringBytes: 65536 }, { frame: () => undefined });
+
     let egress: FrameEgress | undefined;
     this.#table = new PacketTable({
       size,
@@ -107,7 +104,7 @@ class PacketProcess {
         (egress = new FrameEgress({
           hops: this.#hops,
           destinations,
-          loopback,
+
           problem,
           now,
           capture: (link) => this.#interfaces.capture(link),
@@ -125,15 +122,27 @@ class PacketProcess {
   }
 
   async start(): Promise<void> {
-    this.#guard = await openKernelGuard({ name: process.env['DIRECTORD_GUARD'] ?? 'directord' });
+    const guard = await openKernelGuard({
+      name: process.env['DIRECTORD_GUARD'] ?? 'directord',
+      interfaces: captureLinks(this.#links.links()),
+    });
     this.#refreshInterfaces();
+    this.#guarding = new Guarding({
+      guard,
+      before: async ({ marks }) => {
+        if (marks.length > 0) await this.#marks.read(marks);
+      },
+      problem: (message) => {
+        this.#mailbox.send({ type: 'problem', message });
+      },
+    });
     this.#clock = setInterval(this.#turn, 100);
     this.#mailbox.send({ type: 'info', message: this.#description() });
     this.#mailbox.send({ type: 'ready' });
   }
 
   #description(): string {
-    const means = this.#guard?.means ?? 'nothing';
+    const means = this.#guarding?.means ?? 'nothing';
     return `the packet engine captures on ${this.#interfaces.names().join(', ')}; ${means} keeps the kernel off the virtual services`;
   }
 
@@ -226,6 +235,7 @@ class PacketProcess {
 
   #tellWindow(now: number): void {
     this.#window = now;
+    this.#guarding?.check();
     if (this.#claims.marked) this.#readMarks();
     const lines = this.#unanswered.lines((destination) => this.#table.nameOf(destination));
     lines.push(...this.#interfaces.losses(), ...this.#newDrops());
@@ -253,6 +263,7 @@ class PacketProcess {
     this.#interfaces.refresh();
     this.#egress.setOwn(ownAddresses(this.#links.addresses()));
     this.#setFilters();
+    this.#updateGuard();
   }
 
   // ---- claims
@@ -261,19 +272,12 @@ class PacketProcess {
   #claim(): void {
     this.#claims = new Claims(this.#table.claimants());
     this.#setFilters();
-    this.#guarding = this.#guarding.then(() => this.#updateGuard());
+    this.#updateGuard();
   }
 
-  async #updateGuard(): Promise<void> {
-    if (this.#claimed === this.#claims) return;
-    const claims = this.#claims;
-    try {
-      if (claims.marked) await this.#marks.read(claims.state.marks);
-      await this.#guard?.replace(claims.state);
-      this.#claimed = claims;
-    } catch (error) {
-      this.#mailbox.send({ type: 'problem', message: (error as Error).message });
-    }
+  #updateGuard(): void {
+    const own = ownAddresses(this.#links.addresses());
+    this.#guarding?.want({ ...this.#claims.state, interfaces: this.#interfaces.guarded(), own });
   }
 
   #setFilters(): void {
@@ -302,7 +306,7 @@ class PacketProcess {
         this.#mailbox.send({ type: 'connections', id, connections: this.#table.rows(this.#now) });
         break;
       case 'settle':
-        void this.#guarding.then(() => {
+        void this.#guarding?.settled().then(() => {
           this.#mailbox.send({ type: 'settled', id });
         });
         break;
@@ -315,8 +319,7 @@ class PacketProcess {
   async #stop(id: number): Promise<void> {
     const closed = this.#table.established();
     clearInterval(this.#clock);
-    await this.#guarding;
-    await this.#guard?.remove();
+    await this.#guarding?.remove();
     this.#interfaces.close();
     this.#mailbox.send({ type: 'stopped', id, closed });
     await this.#mailbox.close();
@@ -326,7 +329,7 @@ class PacketProcess {
   /** Nobody is left to restart us or to tell us of changes: the host is as it was before. */
   daemonGone(): void {
     try {
-      this.#guard?.removeSync();
+      this.#guarding?.removeSync();
     } finally {
       this.#interfaces.close();
       process.exit(1);

@@ -20,6 +20,7 @@ export const dropReasons = [
   'to a loopback address',
   'reply that belongs to no connection',
   'source route',
+  'from an address that nobody outside can have',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
@@ -45,4 +46,5 @@ export const Drop = {
   toLoopback: 7,
   unknownReply: 8,
   sourceRouted: 9,
+  martian: 10,
 } as const;

@@ -1,6 +1,7 @@
 /**
  * A real server of the lab: nginx with a configuration and folder of its own, or a few lines of Node where nginx is not
- * installed. Its front page is its name, /client.html who asked; /test.html is what health checks ask for.
+ * installed. Its front page is its name, /client.html who asked; /test.html is what health checks ask for; nginx keeps what is PUT below
+ * /upload/.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -123,6 +124,7 @@ http {
     ${listen.map((endpoint) => `listen ${endpoint} backlog=4096;`).join(' ')}
     root ${this.folder};
     location = /client.html { return 200 "${name} \$remote_addr\\n"; }
+    location /upload/ { dav_methods PUT; create_full_put_path on; client_max_body_size 0; }
   }
   # Shows what the PROXY protocol header told it.
   server {

@@ -13,6 +13,7 @@ interface RawSocketModule {
   createSocket(options: { addressFamily: number; protocol: number; bufferSize: number }): {
     on(event: 'message', listener: (packet: Buffer, source: string) => void): void;
     on(event: 'error', listener: (error: Error) => void): void;
+    close(): void;
   };
 }
 
@@ -29,6 +30,8 @@ for (const addressFamily of [raw.AddressFamily.IPv4, raw.AddressFamily.IPv6]) {
   for (const protocol of [protocols.ipip, protocols.ip6ip, protocols.gre]) {
     const socket = raw.createSocket({ addressFamily, protocol, bufferSize: longest });
     socket.on('error', fail);
+    // one that nobody refers to becomes garbage, and is closed
+    process.on('exit', () => socket.close());
     socket.on('message', (packet) => {
       // IPv6 raw sockets do not show the outer header.
       const outer = addressFamily === raw.AddressFamily.IPv4 ? (packet.readUInt8(0) & 15) * 4 : 0;

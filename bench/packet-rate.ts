@@ -1,0 +1,124 @@
+/**
+ * 64-byte UDP packets a second, one way: 4096 flows from the client to three servers, which count and drop what arrives.
+ * The generator has one core, and what is measured the other: the engine's process, or the kernel's receive queue.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { childrenOf, familyOf } from '../test/scenario/lab/processes.ts';
+import { helper } from '../test/scenario/lab/paths.ts';
+import type { Comparison, Sample } from './comparison.ts';
+import { ports, type Peer } from './peer.ts';
+import { startPeers } from './peers.ts';
+
+const flows = 4096;
+/** Of what was sent, still called no loss. */
+const tolerated = 0.005;
+/** Halvings of the interval in which the highest rate without loss lies. */
+const steps = 5;
+const generatorCore = 0;
+const measuredCore = 1;
+
+/** @param seconds of each load */
+export function packetRate(seconds: number): Comparison {
+  return {
+    title: `64-byte UDP packets, ${flows} flows, one core`,
+    metrics: {
+      lossless: { name: `most with less than ${tolerated * 100} % lost`, unit: 'packets/s', better: 'more' },
+      offered: { name: 'flat out: sent', unit: 'packets/s', better: 'more' },
+      delivered: { name: 'flat out: arrived', unit: 'packets/s', better: 'more' },
+      lost: { name: 'flat out: lost', unit: '%', better: 'less' },
+    },
+    start: async () => {
+      const peers = await startPeers(['nat', 'direct', 'tunnel', 'nginx', 'nftables'], { offloads: 'on' });
+      for (const peer of peers) {
+        await countArrivals(peer);
+        await useOneCore(peer);
+      }
+      return peers;
+    },
+    round: (peer) => round(peer, seconds),
+  };
+}
+
+async function round(peer: Peer, seconds: number): Promise<Sample> {
+  const flatOut = await flood(peer, 0, seconds);
+  let low = 0;
+  let high = flatOut.lost < tolerated ? flatOut.offered * 2 : flatOut.offered;
+  if (flatOut.lost < tolerated) low = flatOut.offered;
+  for (let step = 0; step < steps && flatOut.lost >= tolerated; step += 1) {
+    // What arrives flat out is a good first guess of what can be carried.
+    const rate = step === 0 ? Math.min(flatOut.delivered, high) : (low + high) / 2;
+    const { lost, offered } = await flood(peer, rate, seconds);
+    if (lost < tolerated) low = offered;
+    else high = rate;
+  }
+  const { offered, delivered, lost } = flatOut;
+  return { lossless: low, offered, delivered, lost: lost * 100 };
+}
+
+interface Flood {
+  /** Packets a second. */
+  readonly offered: number;
+  readonly delivered: number;
+  /** 0 to 1. */
+  readonly lost: number;
+}
+
+/** @param rate packets a second, 0 for as many as possible */
+async function flood(peer: Peer, rate: number, seconds: number): Promise<Flood> {
+  const { lab, address } = peer;
+  const before = await arrivals(peer);
+  const router = (await lab.director.run(['cat', '/sys/class/net/front/address'])).stdout.trim();
+  const target = [address, ports.sink, Math.round(rate), seconds].map(String);
+  const generator = [process.execPath, helper('flood'), 'eth0', router, 'udp', '10.1.0.2', String(flows)];
+  const { stdout, stderr } = await lab.client.run(
+    ['taskset', '-c', String(generatorCore), ...generator, ...target],
+    { timeout: seconds + 20 },
+  );
+  if (stdout === '') throw new Error(`flood through ${peer.name}: ${stderr}`);
+  const { sent, seconds: took } = JSON.parse(stdout) as { sent: number; seconds: number };
+  await pause(200);
+  const arrived = (await arrivals(peer)) - before;
+  return { offered: sent / took, delivered: arrived / took, lost: Math.max(0, 1 - arrived / sent) };
+}
+
+/** Inside of a tunnel a packet's destination port is 42 bytes into the outer packet. */
+const counting = `table ip bench {
+  chain arrivals {
+    type filter hook prerouting priority raw
+    udp dport ${ports.sink} counter drop
+    ip protocol ipip @nh,336,16 ${ports.sink} counter drop
+  }
+}
+`;
+
+async function countArrivals({ lab }: Peer): Promise<void> {
+  for (const { host } of lab.servers) {
+    const { code, stderr } = await host.run(['nft', '-f', '-'], { input: counting });
+    if (code !== 0) throw new Error(`nft at ${host.name}: ${stderr}`);
+  }
+}
+
+async function arrivals({ lab }: Peer): Promise<number> {
+  let total = 0;
+  for (const { host } of lab.servers) {
+    const { stdout } = await host.run(['nft', 'list', 'table', 'ip', 'bench']);
+    for (const [, count] of stdout.matchAll(/counter packets (\d+)/g)) total += Number(count);
+  }
+  return total;
+}
+
+/** The kernel forwards where packets are received, so for it the receive queue moves; a program is bound to its core. */
+async function useOneCore({ lab, program, name }: Peer): Promise<void> {
+  if (program === undefined) {
+    const mask = (1 << measuredCore).toString(16);
+    const { code, stderr } = await lab.director.run([
+      'sh',
+      '-c',
+      `echo ${mask} >/sys/class/net/front/queues/rx-0/rps_cpus`,
+    ]);
+    if (code !== 0) throw new Error(`receive queue of ${name}: ${stderr}`);
+    return;
+  }
+  for (const pid of childrenOf(program.pid).flatMap(familyOf))
+    await lab.director.run(['taskset', '-a', '-c', '-p', String(measuredCore), String(pid)]);
+}
