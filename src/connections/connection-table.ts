@@ -281,8 +281,11 @@ export class ConnectionTable {
     if (this.#isEstablished(slot)) this.#templates?.assure(template);
   }
 
-  /** The state after a packet: adapts the pool's counts and restarts the timer with the state's timeout. */
-  setState(slot: number, state: number, now: number): void {
+  /**
+   * The state after a packet: adapts the pool's counts and restarts the timer with the state's timeout.
+   * @param answered false where the server's packets are seen, too, and there was none: what the client says confirms nothing then
+   */
+  setState(slot: number, state: number, now: number, answered = true): void {
     const word = this.#word(slot, 0);
     const protocol = word & 0xff;
     const active = protocol === TCP && isActive(state) && !this.#countsTemplates;
@@ -293,7 +296,7 @@ export class ConnectionTable {
     }
     this.#timers.restart(slot, now + this.#timeouts.of(protocol, state) * 1000);
     if (!this.#isEstablished(slot)) return;
-    if (protocol === TCP) this.confirm(slot);
+    if (protocol === TCP && answered) this.confirm(slot);
     const template = this.template(slot);
     if (template !== NO_SLOT) this.#templates?.assure(template);
   }
@@ -371,10 +374,16 @@ export class ConnectionTable {
     into.words[0] = this.#word(slot, 0) & KEY_MASK;
   }
 
+  /** The first slot from this one on that a connection is in, or NO_SLOT. */
+  next(slot: number): number {
+    const end = this.#fresh;
+    for (let at = slot; at < end; at++) if (this.#word(at, 0) !== 0) return at;
+    return NO_SLOT;
+  }
+
   /** Visits every connection. The visitor may remove the one it is shown. */
   forEach(visit: (slot: number) => void): void {
-    const end = this.#fresh;
-    for (let slot = 0; slot < end; slot++) if (this.#word(slot, 0) !== 0) visit(slot);
+    for (let slot = this.next(0); slot !== NO_SLOT; slot = this.next(slot + 1)) visit(slot);
   }
 
   /** Only the first word of an IPv4 address counts: nobody has to clear the others. */

@@ -54,7 +54,11 @@ export class Daemon {
       },
       mtu: interfaceMtu,
     });
-    const packet = { guard: guardName(parts.control), sysctls: parts.sysctls };
+    const packet = {
+      guard: guardName(parts.control),
+      offloads: `${parts.control}.offloads`,
+      sysctls: parts.sysctls,
+    };
     const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director, packet);
     info(`directord ${version}, engine ${reason}`);
 

@@ -102,7 +102,11 @@ async function check(
   const silent = { info: () => undefined, problem: () => undefined };
   // It is asked what it refuses, and not started.
   const director = new Director({ applied: () => undefined });
-  const { engine } = await chooseEngine(options.engine, silent, director, { guard: '', sysctls: [] });
+  const { engine } = await chooseEngine(options.engine, silent, director, {
+    guard: '',
+    offloads: '',
+    sysctls: [],
+  });
   streams.out(checkText(configuration));
   for (const warning of [...warnings, ...warningsAbout(configuration, engine)]) {
     streams.err(`${formatDiagnostic(warning)}\n`);

@@ -91,8 +91,14 @@ class ChildEngine implements Engine {
   }
 
   async connections(): Promise<readonly ConnectionEntry[]> {
-    const answer = await this.#ask('connections');
-    return answer?.type === 'connections' ? answer.connections : [];
+    const parts: (readonly ConnectionEntry[])[] = [];
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const answer: FromForwarder | undefined = await this.#ask('connections', from);
+      if (answer?.type !== 'connections') break;
+      parts.push(answer.connections);
+      from = answer.next;
+    }
+    return parts.flat();
   }
 
   async stop(): Promise<number> {
@@ -196,7 +202,7 @@ class ChildEngine implements Engine {
   }
 
   /** @returns undefined when the forwarder is away; rejects when it is there and does not answer */
-  #ask(request: Request): Promise<FromForwarder | undefined> {
+  #ask(request: Request, from = 0): Promise<FromForwarder | undefined> {
     const forwarder = this.#forwarder;
     if (forwarder === undefined || !this.#ready) return Promise.resolve(undefined);
     this.#flush();
@@ -211,7 +217,7 @@ class ChildEngine implements Engine {
         resolve(answer);
       };
       this.#pending.set(id, { resolve: settle });
-      forwarder.send({ type: 'request', id, request });
+      forwarder.send({ type: 'request', id, request, from });
     });
   }
 }

@@ -5,10 +5,23 @@ import type { ConnectionEntry, EngineReport } from './engine.ts';
 /** `settle` is answered when every verb before it is in force. */
 export type Request = 'settle' | 'report' | 'connections' | 'stop';
 
+/** A long table is listed in parts, between which packets are forwarded. */
+export interface ConnectionPart {
+  readonly connections: readonly ConnectionEntry[];
+  /** Where the next part begins; the last one has none. */
+  readonly next?: number;
+}
+
 /** Daemon to forwarder. */
 export type ToForwarder =
   | { readonly type: 'verbs'; readonly verbs: readonly Verb[] }
-  | { readonly type: 'request'; readonly id: number; readonly request: Request };
+  | {
+      readonly type: 'request';
+      readonly id: number;
+      readonly request: Request;
+      /** Of `connections`: where the part that is asked for begins, as the part before it said. */
+      readonly from?: number;
+    };
 
 /** Forwarder to daemon. */
 export type FromForwarder =
@@ -19,5 +32,5 @@ export type FromForwarder =
   | { readonly type: 'info'; readonly message: string }
   | { readonly type: 'settled'; readonly id: number }
   | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
-  | { readonly type: 'connections'; readonly id: number; readonly connections: readonly ConnectionEntry[] }
+  | ({ readonly type: 'connections'; readonly id: number } & ConnectionPart)
   | { readonly type: 'stopped'; readonly id: number; readonly closed: number };

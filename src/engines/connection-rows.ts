@@ -1,11 +1,13 @@
 /** The rows of a connection table and of its persistence templates, for listings. */
 import { ConnectionKey } from '../connections/connection-key.ts';
 import type { ConnectionTable } from '../connections/connection-table.ts';
+import { NO_SLOT } from '../connections/connection-table.ts';
 import type { PersistenceTable } from '../connections/persistence.ts';
 import { TCP, UDP } from '../connections/protocols.ts';
 import { stateName } from '../connections/tcp-states.ts';
 import type { Pool } from '../scheduling/pool.ts';
 import { wordsAddress } from './address-words.ts';
+import type { ConnectionPart } from './child-protocol.ts';
 import type { ConnectionEntry } from './engine.ts';
 
 const SCTP = 132;

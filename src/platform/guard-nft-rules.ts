@@ -100,6 +100,17 @@ export function removal(name: string): string {
     .join('');
 }
 
+/**
+ * What each interface's chain holds. Frames of a VLAN reach the interface below it too, where `ether type` is that of the tag; a tag of
+ * VLAN 0 only carries a priority. A map of the three types would cost more than three comparisons, a chain for them a jump.
+ */
+const arriving = [
+  'meta pkttype != host return',
+  'ether type ip goto arriving4',
+  'ether type ip6 goto arriving6',
+  'ether type 0x8100 goto priority-tag',
+] as const;
+
 /** What leads from one content to the other, as one transaction; empty when they are equal. */
 export function changes(name: string, before: GuardContent, after: GuardContent): string {
   const commands: string[] = [];
@@ -109,7 +120,7 @@ export function changes(name: string, before: GuardContent, after: GuardContent)
     if (before.interfaces.get(chain)?.name === device) continue;
     const hook = `type filter hook ingress device "${device}" ${priority}`;
     commands.push(`add chain netdev ${name} ${chain} { ${hook} }`);
-    commands.push(`add rule netdev ${name} ${chain} goto arriving ${tag}`);
+    commands.push(...arriving.map((rule) => `add rule netdev ${name} ${chain} ${rule} ${tag}`));
   }
   for (const [set, wanted] of after.sets) {
     const present = before.sets.get(set) ?? new Set();
@@ -129,10 +140,7 @@ export function changes(name: string, before: GuardContent, after: GuardContent)
   return commands.map((command) => `${command}\n`).join('');
 }
 
-/**
- * The chains of the interfaces come and go, so they are not here. Frames of a VLAN reach the chain of the interface below it too, where
- * `ether type` is that of the tag; a tag of VLAN 0 only carries a priority.
- */
+/** The chains of the interfaces come and go, so they are not here. */
 function tables(name: string): string {
   return `table netdev ${name} {
 ${tag}
@@ -142,11 +150,8 @@ ${counter('replies')}
 ${families.map(familyChains).join('')}
 chain priority-tag {
   vlan id != 0 return ${tag}
-  meta protocol vmap { ip : goto arriving4, ip6 : goto arriving6 } ${tag}
-}
-chain arriving {
-  meta pkttype != host return ${tag}
-  ether type vmap { ip : goto arriving4, ip6 : goto arriving6, 0x8100 : goto priority-tag } ${tag}
+  meta protocol ip goto arriving4 ${tag}
+  meta protocol ip6 goto arriving6 ${tag}
 }
 }
 table inet ${name} {

@@ -14,6 +14,7 @@ export const FRAGMENT_HEADROOM = 64;
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
 const FRAGMENT_HEADER = 8;
+const IPV6_HEADER = 40;
 
 /** Valid until it returns. */
 type Emit = (bytes: Uint8Array, at: number, length: number) => void;
@@ -23,6 +24,8 @@ type Emit = (bytes: Uint8Array, at: number, length: number) => void;
  * @param mtu of the link: the longest IP packet
  * @param scratch at least FRAGMENT_HEADROOM + mtu bytes; holds one fragment after the other
  * @param identification 32 bits, for IPv6; fragments of IPv4 have that of the packet
+ * @returns false, and calls nobody, when an IPv6 packet has such headers that each fragment would mostly consist of them: only somebody
+ *   who wants one packet to become many makes those
  */
 export function fragment(
   packet: IpPacket,
@@ -30,10 +33,11 @@ export function fragment(
   scratch: Uint8Array,
   identification: number,
   emit: Emit,
-): void {
+): boolean {
   if (packet.length <= mtu) emit(packet.bytes, packet.at, packet.length);
   else if (packet.family === 4) fragmentIpv4(packet, mtu, scratch, emit);
-  else fragmentIpv6(packet, mtu, scratch, identification, emit);
+  else return fragmentIpv6(packet, mtu, scratch, identification, emit);
+  return true;
 }
 
 function fragmentIpv4(packet: IpPacket, mtu: number, scratch: Uint8Array, emit: Emit): void {
@@ -80,11 +84,12 @@ function fragmentIpv6(
   scratch: Uint8Array,
   identification: number,
   emit: Emit,
-): void {
+): boolean {
   const { bytes, at } = packet;
   const again = packet.fragmentHeader !== -1;
   const pointer = nextHeaderPointer(packet);
   const perFragment = perFragmentLength(packet, pointer);
+  if (2 * (perFragment - IPV6_HEADER) > mtu) return false;
   const from = at + perFragment + (again ? FRAGMENT_HEADER : 0);
   const payload = at + packet.length - from;
   const most = pieceLength(mtu - perFragment - FRAGMENT_HEADER);
@@ -103,6 +108,7 @@ function fragmentIpv6(
     write16(scratch, header + 2, (packet.fragmentOffset + done) | more);
     emit(scratch, to, perFragment + FRAGMENT_HEADER + length);
   }
+  return true;
 }
 
 /**

@@ -21,7 +21,7 @@ const view = new IpPacket();
 
 /**
  * Calls `emit` with each segment, in order: a view that is valid until it returns. Checksums are computed anew: that of the packet
- * need not be right.
+ * need not be right. A packet with such headers that its segments would mostly consist of them is dropped.
  * @param limit of the segments' length in bytes
  * @param scratch at least SEGMENT_HEADROOM + limit bytes
  */
@@ -34,7 +34,7 @@ export function segment(
   const { bytes, at, family, headerLength, transport, length } = packet;
   const headers = headerLength + ((bytes[transport + DATA_OFFSET] as number) >> 4) * 4;
   const most = limit - headers;
-  if (most <= 0) return;
+  if (most < headers) return;
   const payload = length - headers;
   const sequence = read32(bytes, transport + SEQUENCE);
   const flags = bytes[transport + FLAGS] as number;

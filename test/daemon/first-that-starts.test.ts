@@ -84,7 +84,7 @@ t.test('and when none can, that one says why', async (t) => {
 t.test('who gets which engine', async (t) => {
   const events = { info: () => undefined, problem: () => undefined };
   const table = { services: () => [], timeouts: () => defaultTimeouts };
-  const options = { guard: 'directord-test', sysctls: [] };
+  const options = { guard: 'directord-test', offloads: '', sysctls: [] };
   const choice = async (wish: 'auto' | 'relay' | 'packet' | 'ebpf', isRoot: boolean): Promise<string> => {
     const { engine, reason } = await chooseEngine(wish, events, table, options, isRoot);
     t.ok(reason.startsWith(engine.name), reason);

@@ -1,50 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import t from 'tap';
-import type { Capture } from '../../src/platform/capture.ts';
-import { openCapture } from '../../src/platform/capture.ts';
-import type {
-  GuardClaims,
-  GuardedInterface,
-  GuardState,
-  KernelGuard,
-} from '../../src/platform/kernel-guard.ts';
+import type { GuardClaims, GuardState, KernelGuard } from '../../src/platform/kernel-guard.ts';
 import { guardName, openKernelGuard } from '../../src/platform/kernel-guard.ts';
-import { Netlink } from '../../src/platform/netlink.ts';
-import { decode } from '../support/packet-decode.ts';
-import { encode } from '../support/packet-encode.ts';
 import type { PacketText } from '../support/packet-text.ts';
-import { until } from '../support/until.ts';
-import { enterOwnNetwork, ip, linkAddress, skip, wire } from './own-network.ts';
-
-/*
- * This process is the director: client ---- front, and back ---- server. The other ends of the wires are only captured and
- * sent on; the kernel takes no packet there, because what it sends goes to the link address of nobody.
- */
-const nobody = '02:00:00:00:00:99';
-const ethertype = { 4: 0x0800, 6: 0x86dd } as const;
-const acceptEverything = Uint8Array.from([6, 0, 0, 0, 0xff, 0xff, 0, 0]);
-
-const addresses = {
-  4: {
-    client: '10.1.0.2',
-    vip: '10.1.0.100',
-    whole: '10.1.0.101',
-    routed: '10.2.0.50',
-    director: '10.2.0.1',
-    server: '10.2.0.11',
-    other: '10.2.0.12',
-  },
-  6: {
-    client: '2001:db8:1::2',
-    vip: '2001:db8:1::100',
-    whole: '2001:db8:1::101',
-    routed: '2001:db8:2::50',
-    director: '2001:db8:2::1',
-    server: '2001:db8:2::11',
-    other: '2001:db8:2::12',
-  },
-} as const;
+import type { Side } from './guard-network.ts';
+import { addresses, answers, buildNetwork, nobodys, open, run, stateFor } from './guard-network.ts';
+import { skip } from './own-network.ts';
 
 function claimsOf(family: 4 | 6): GuardClaims {
   const { vip, whole, routed, server, other } = addresses[family];
@@ -65,18 +25,6 @@ function claimsOf(family: 4 | 6): GuardClaims {
   };
 }
 
-const nobodys: GuardClaims = { services: [], replies: [], marks: [] };
-
-/** On these interfaces, as they are now. */
-function stateFor(claims: GuardClaims, names: readonly string[] = ['front', 'back']): GuardState {
-  const netlink = new Netlink();
-  const interfaces: GuardedInterface[] = netlink.links().filter(({ name }) => names.includes(name));
-  const own = netlink.addresses().map(({ address }) => address);
-  netlink.close();
-  return { ...claims, interfaces, own: [...new Set(own)] };
-}
-
-type Side = 'client' | 'server' | 'lo';
 type Case = readonly [what: string, expected: 'dropped' | 'passed', side: Side, packet: PacketText];
 
 /** Each makes the kernel send something, on its own. */
@@ -89,10 +37,12 @@ function casesOf(family: 4 | 6): readonly Case[] {
   const refused = {
     icmp: { is: 'port unreachable', quotes: { src: client, dst: server, ...udp(5000, 80) } },
   };
+  const options = family === 4 ? { options: '01010101' } : { hopByHop: '00010400000000' };
   const echo = (is: string) => ({ icmp: { is, id: 1, seq: 1 } });
   return [
     ['a SYN to the service', 'dropped', 'client', { src: client, dst: vip, ...syn(80) }],
     ['another port of it', 'passed', 'client', { src: client, dst: vip, ...syn(81) }],
+    ['a SYN behind options', 'dropped', 'client', { src: client, dst: vip, ...options, ...syn(80) }],
     ['another protocol', 'passed', 'client', { src: client, dst: vip, ...udp(5000, 80) }],
     ['any port of a port 0 service', 'dropped', 'client', { src: client, dst: whole, ...udp(5000, 999) }],
     ['another protocol of that', 'passed', 'client', { src: client, dst: whole, ...syn(80) }],
@@ -121,113 +71,13 @@ function casesOf(family: 4 | 6): readonly Case[] {
   ];
 }
 
-/** Who sent what on each side; `seen` is what a capture of the director's had of it. */
-const sent: { side: Side; packet: PacketText }[] = [];
-const seen: PacketText[] = [];
-const captures = new Map<Side, Capture>();
-
-function open(name: string, into: (packet: PacketText) => void): Capture {
-  const capture = openCapture(
-    name,
-    { ringBytes: 1 << 20 },
-    {
-      frame: (buffer, length) => {
-        const type = buffer.readUInt16BE(12);
-        if (type !== ethertype[4] && type !== ethertype[6]) return;
-        const at = 14;
-        const ipLength =
-          type === ethertype[4] ? buffer.readUInt16BE(at + 2) : 40 + buffer.readUInt16BE(at + 4);
-        into(decode(Uint8Array.from(buffer.subarray(at, Math.min(at + ipLength, length)))));
-      },
-    },
-  );
-  capture.setFilter(acceptEverything);
-  return capture;
-}
-
-function inject(side: Side, packet: PacketText): void {
-  const to = linkAddresses[side];
-  const bytes = encode(packet);
-  const frame = Buffer.alloc(14 + bytes.length);
-  frame.set(to);
-  frame.set(
-    to.map((byte) => byte ^ 1),
-    6,
-  );
-  frame.writeUInt16BE(ethertype[packet.src.includes(':') ? 6 : 4], 12);
-  frame.set(bytes, 14);
-  captures.get(side)?.send(frame, frame.length);
-}
-
-const linkAddresses: Record<Side, Uint8Array> = {
-  client: new Uint8Array(6),
-  server: new Uint8Array(6),
-  lo: new Uint8Array(6),
-};
-let round = 100;
 let state: GuardState = { ...nobodys, interfaces: [], own: [] };
 let nothing = state;
-
-/**
- * What the kernel sends because of a packet: everything before two echoes that pass by behind it, one each way. Without
- * what it picks at random.
- */
-async function answers(side: Side, ...packets: readonly PacketText[]): Promise<readonly string[]> {
-  const { client, server } = addresses[4];
-  const seq = ++round;
-  const icmp = { is: 'echo request', id: 77, seq };
-  sent.length = 0;
-  for (const packet of packets) inject(side, packet);
-  inject('client', { src: client, dst: server, icmp });
-  inject('server', { src: server, dst: client, icmp });
-  const isMark = (entry: PacketText): boolean => entry.icmp?.id === 77 && entry.icmp.seq === seq;
-  await until(() => sent.filter((entry) => isMark(entry.packet)).length === 2);
-  return sent
-    .filter((entry) => entry.packet.icmp?.id !== 77)
-    .map((entry) => JSON.stringify({ ...entry, packet: { ...entry.packet, flow: 0, id: 0 } }));
-}
+/** What a capture of the director's had. */
+const seen: PacketText[] = [];
 
 if (skip === false) {
-  enterOwnNetwork();
-  wire('client', 'front');
-  wire('server', 'back');
-  for (const [path, value] of [
-    ['ipv4/ip_forward', 1],
-    ['ipv4/icmp_ratelimit', 0],
-    ['ipv6/icmp/ratelimit', 0],
-    ['ipv6/conf/all/forwarding', 1],
-    ['ipv4/conf/all/rp_filter', 0],
-    ['ipv4/conf/lo/rp_filter', 0],
-    ['ipv4/conf/front/rp_filter', 0],
-    ['ipv4/conf/back/rp_filter', 0],
-  ] as const) {
-    writeFileSync(`/proc/sys/net/${path}`, String(value));
-  }
-  for (const family of [4, 6] as const) {
-    const { client, vip, whole, routed, director, server, other } = addresses[family];
-    const length = family === 4 ? 24 : 64;
-    for (const address of [vip, whole])
-      ip(`address add ${address}/${length} dev front${family === 6 ? ' nodad' : ''}`);
-    ip(`address add ${director}/${length} dev back${family === 6 ? ' nodad' : ''}`);
-    ip(`neighbour add ${client} lladdr ${nobody} dev front`);
-    for (const host of [server, other, routed]) ip(`neighbour add ${host} lladdr ${nobody} dev back`);
-  }
-  linkAddresses.client = linkAddress('front');
-  linkAddresses.server = linkAddress('back');
-  for (const side of ['client', 'server'] as const) {
-    captures.set(
-      side,
-      open(side, (packet) => {
-        // Neighbour discovery and the like are the kernel's own affair.
-        if (!packet.dst.startsWith('ff')) sent.push({ side, packet });
-      }),
-    );
-  }
-  captures.set(
-    'lo',
-    open('lo', () => undefined),
-  );
-  open('front', (packet) => seen.push(packet));
+  buildNetwork();
   const [of4, of6] = [claimsOf(4), claimsOf(6)];
   state = stateFor({
     services: [...of4.services, ...of6.services],
@@ -235,10 +85,7 @@ if (skip === false) {
     marks: [...of4.marks, ...of6.marks],
   });
   nothing = stateFor(nobodys);
-  t.teardown(() => {
-    // The captures keep the loop alive.
-    setImmediate(() => process.exit());
-  });
+  open('front', (packet) => seen.push(packet));
   // The administrator's own rules.
   for (const port of [8080, 8081]) {
     for (const program of ['iptables', 'ip6tables']) {
@@ -261,9 +108,8 @@ if (skip === false) {
   }
 }
 
-function run(file: string, ...args: readonly string[]): string {
-  return execFileSync(file, args, { encoding: 'utf8' });
-}
+const syn: PacketText = { src: '10.1.0.2', dst: '10.1.0.100', tcp: { sport: 1, dport: 80, flags: 'S' } };
+const isGuarded = async (): Promise<boolean> => (await answers('client', syn)).length === 0;
 
 /** Every rule of this network without counters: of nft, and of an iptables that is on its own. */
 function rules(): string {
@@ -300,7 +146,7 @@ for (const means of ['nft', 'iptables'] as const) {
       }
       t.equal(
         seen.filter(({ tcp, dst }) => tcp?.dport === 80 && dst === addresses[4].vip).length,
-        1,
+        2,
         'a capture has its copy of what the guard drops',
       );
       const { services, replies, marks } = await guard.counters();
@@ -329,8 +175,6 @@ for (const means of ['nft', 'iptables'] as const) {
   );
 
   t.test(`${means}: comes and goes without a trace`, { skip }, async (t) => {
-    const syn: PacketText = { src: '10.1.0.2', dst: '10.1.0.100', tcp: { sport: 1, dport: 80, flags: 'S' } };
-    const guarded = async (): Promise<boolean> => (await answers('client', syn)).length === 0;
     const before = rules();
     const open = (): Promise<KernelGuard> => openKernelGuard({ name: 'directord', means });
     const crashed = await open();
@@ -338,25 +182,25 @@ for (const means of ['nft', 'iptables'] as const) {
     t.equal(rules().match(/directord/gi) !== null, true);
 
     const next = await open();
-    t.ok(await guarded(), 'what a crash left stays in force until the next run knows better');
+    t.ok(await isGuarded(), 'what a crash left stays in force until the next run knows better');
     await next.replace(nothing);
-    t.notOk(await guarded(), 'and is replaced then');
+    t.notOk(await isGuarded(), 'and is replaced then');
     await next.replace(state);
     t.notOk(await next.restore(), 'nothing to restore');
     const flush: readonly (readonly [string, ...string[]])[] =
       means === 'nft'
-        ? [['nft', 'flush', 'ruleset']]
+        ? [['nft', 'delete table netdev directord; delete table inet directord']]
         : [
             ['iptables', '-t', 'raw', '-F'],
             ['iptables', '-t', 'raw', '-X'],
           ];
     for (const [file, ...args] of flush) run(file, ...args);
-    t.notOk(await guarded());
+    t.notOk(await isGuarded());
     t.ok(await next.restore(), 'put back after somebody flushed the rules');
-    t.ok(await guarded());
+    t.ok(await isGuarded());
     for (const [file, ...args] of flush) run(file, ...args);
     await next.replace({ ...state, replies: [] });
-    t.ok(await guarded(), 'or with the next change');
+    t.ok(await isGuarded(), 'or with the next change');
 
     const other = await openKernelGuard({ name: guardName('/tmp/x.sock'), means });
     await other.replace({
@@ -364,10 +208,10 @@ for (const means of ['nft', 'iptables'] as const) {
       services: [{ family: 4, protocol: 'tcp', address: '10.1.0.100', port: 80 }],
     });
     next.removeSync();
-    t.ok(await guarded(), 'a second director keeps its own');
+    t.ok(await isGuarded(), 'a second director keeps its own');
     await other.remove();
     await other.remove();
-    t.notOk(await guarded());
+    t.notOk(await isGuarded());
     t.equal(rules(), before);
   });
 
@@ -400,9 +244,12 @@ t.test('nft takes the place of what a run with iptables left', { skip }, async (
 });
 
 t.test('a table of somebody else by our name is not touched', { skip }, async (t) => {
-  run('nft', 'add', 'table', 'inet', 'directord');
-  await t.rejects(openKernelGuard({ name: 'directord' }), /table inet directord is not directord's/);
-  run('nft', 'delete', 'table', 'inet', 'directord');
+  for (const family of ['inet', 'netdev']) {
+    const table = `table ${family} directord`;
+    run('nft', `add ${table}`);
+    await t.rejects(openKernelGuard({ name: 'directord' }), new RegExp(`the ${table} is not directord's`));
+    run('nft', `delete ${table}`);
+  }
 });
 
 t.test('names', async (t) => {

@@ -33,6 +33,6 @@ export function wire(one: string, other: string): void {
 
 /** The link address, as six bytes. */
 export function linkAddress(name: string): Uint8Array {
-  const [, text = ''] = /link\/ether (\S+)/.exec(ip(`link show ${name}`)) ?? [];
+  const [, text = ''] = /link\/(?:ether|loopback) (\S+)/.exec(ip(`link show ${name}`)) ?? [];
   return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
 }

@@ -10,9 +10,12 @@ async function kernelState(lab: Lab): Promise<string> {
   return (await lab.director.run(['sh', '-c', commands])).stdout;
 }
 
-/** Prints `gone` whenever the packet filter does not hold the virtual address. */
-const watch = (vip: string): string =>
-  `while :; do nft list ruleset | grep -qF ${vip} || echo gone; echo seen; sleep 0.02; done`;
+/** The packet filter's rule that keeps the kernel off the virtual service. */
+const guarded = (lab: Lab): string => `${lab.vip} . 6 . ${lab.port}`;
+
+/** Prints `gone` whenever the packet filter does not hold the virtual service. */
+const watch = (lab: Lab): string =>
+  `while :; do nft -n list ruleset | grep -qF '${guarded(lab)}' || echo gone; echo seen; sleep 0.05; done`;
 
 scenario(
   'a server dies under load: its connections end, and soon only the others serve',
@@ -38,8 +41,12 @@ scenario(
     const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout);
     const [connect = 0, read = 0, write = 0, timeout = 0] = (errors?.slice(1) ?? []).map(Number);
     t.comment(errors?.[0] ?? 'no errors');
-    t.ok(read + write <= connections / 3 + 1, `${read + write} connections were cut`);
-    t.ok(connect <= connections, `${connect} refused while the dead server was in the pool`);
+    t.ok(read <= connections / 3 + 1, `${read} connections were cut`);
+    // what is refused wrk notices when it writes
+    t.ok(
+      connect + write <= connections,
+      `${connect + write} were refused while the dead server was in the pool`,
+    );
     t.equal(timeout, 0, 'no client was left waiting');
     t.notMatch(stdout, /Non-2xx/, 'and every answer was a good one');
   },
@@ -57,14 +64,14 @@ scenario(
     t.match(await lab.client.run(['nft', rules]), { code: 0 });
     const idle = lab.helper(lab.client, 'idle-clients', lab.vip, lab.port, 20);
     await waitFor('the idle clients', 10, () => idle.lines()[0] === '{"open":20,"refused":0}');
-    const guard = lab.director.start(['sh', '-c', watch(lab.vip)]);
+    const guard = lab.director.start(['sh', '-c', watch(lab)]);
     await waitFor('a look at the rules', 5, () => guard.lines().includes('seen'));
 
     const [forwarder] = childrenOf(directord.pid);
     if (forwarder === undefined) return void t.fail('the daemon has a child that forwards');
     process.kill(forwarder, 'SIGKILL');
     const killed = performance.now();
-    const request = ['curl', '-sS', '--max-time', '0.3', lab.url];
+    const request = ['curl', '-sS', '--max-time', '0.2', lab.url];
     await waitFor('service', 5, async () => (await lab.client.run(request)).code === 0);
     const seconds = (performance.now() - killed) / 1000;
     t.ok(seconds < 1, `it serves again after ${seconds.toFixed(2)} s`);

@@ -105,10 +105,10 @@ export class Lab {
     const { limit, prefix } = openFiles();
     const surroundings: Surroundings = { env: this.env, prefix, running: this.#running };
     this.openFiles = limit;
-    const { engine = 'relay', routing = 'nat', offloads = 'on', far = false } = options;
+    const { engine = 'relay', routing = 'nat', offloads = 'on', far = false, bridge = false } = options;
     this.#engine = engine;
     this.forwarding = methods[routing];
-    const network = { routing, offloads, far };
+    const network = { routing, offloads, far, bridge };
     this.#network = kind === 'namespaces' ? new Network(`dl${id}-`, network) : undefined;
     labs.add(this);
     const host = (name: string) => new Host(name, this.#network?.namespace(name), surroundings);
@@ -223,16 +223,23 @@ ${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line)
   }
 
   /** The same by endpoint. */
-  async untilPoolOf(endpoints: readonly string[], seconds: number): Promise<number> {
+  async untilPoolOf(endpoints: readonly string[], limit: number): Promise<number> {
     const wanted = [...endpoints].sort();
     const start = performance.now();
     await waitFor(
       `the pool to be ${wanted.join(' ')}`,
-      seconds,
+      limit,
       async () => [...(await this.pool())].sort().join() === wanted.join(),
       async () => (await this.adm('-L', '-n')).stdout,
     );
-    return (performance.now() - start) / 1000;
+    const seconds = (performance.now() - start) / 1000;
+    await this.untilInForce();
+    return seconds;
+  }
+
+  /** Waits until everything that is in the table is in force: `directoradm -R` ends no earlier. */
+  async untilInForce(): Promise<void> {
+    await this.admInput('', '-R');
   }
 
   /** Requests from the client, one after the other, each on a connection of its own: who answered (or curl's error). */

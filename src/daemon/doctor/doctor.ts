@@ -33,6 +33,7 @@ async function examineEngine(
   try {
     const { engine } = await chooseEngine(wished, silent, new Director({ applied: () => undefined }), {
       guard: '',
+      offloads: '',
       sysctls: [],
     });
     const refused = configuration === undefined ? [] : refusals(configuration, engine);

@@ -19,6 +19,8 @@ export interface FilterSpec {
 export interface FilterOptions {
   /** `raw`: frames begin with the IP header. Default `ethernet`. */
   readonly link?: 'ethernet' | 'raw';
+  /** Firewall mark of packets that are not wanted: those that this program itself sent. */
+  readonly notMarked?: number;
   /** Longest program that will do, in instructions; see Capture.filterRoom. Default what any kernel takes. */
   readonly room?: number;
 }
@@ -34,6 +36,7 @@ const keep = 0x40000;
 const about = {
   protocol: -0x1000,
   packetType: -0x1000 + 4,
+  mark: -0x1000 + 20,
   vlanTag: -0x1000 + 44,
   vlanPresent: -0x1000 + 48,
 };
@@ -63,12 +66,13 @@ const neighbourMessages = [135, 136];
 export function captureFilter(spec: FilterSpec, options: FilterOptions = {}): Uint8Array {
   const room = Math.min(options.room ?? anyKernel, mostInstructions);
   const base = options.link === 'raw' ? 0 : 14;
-  const exact = build(base, spec);
-  return (exact.length <= room ? exact : build(base, undefined)).bytes();
+  const { notMarked } = options;
+  const exact = build(base, spec, notMarked);
+  return (exact.length <= room ? exact : build(base, undefined, notMarked)).bytes();
 }
 
 /** @param spec undefined: any address */
-function build(base: number, spec: FilterSpec | undefined): BpfProgram {
+function build(base: number, spec: FilterSpec | undefined, notMarked: number | undefined): BpfProgram {
   const program = new BpfProgram();
   const reject = program.return(0);
   const accept = program.return(keep);
@@ -90,7 +94,11 @@ function build(base: number, spec: FilterSpec | undefined): BpfProgram {
   const multicast = program.branch(Bpf.jumpEqual, packetType.multicast, groupUntagged, reject);
   const broadcast = program.branch(Bpf.jumpEqual, packetType.broadcast, groupUntagged, multicast);
   program.branch(Bpf.jumpEqual, packetType.host, host, broadcast);
-  program.put(Bpf.loadWord, about.packetType);
+  const wanted = program.put(Bpf.loadWord, about.packetType);
+  if (notMarked !== undefined) {
+    program.branch(Bpf.jumpEqual, notMarked, reject, wanted);
+    program.put(Bpf.loadWord, about.mark);
+  }
   return program;
 }
 

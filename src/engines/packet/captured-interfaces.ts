@@ -2,8 +2,9 @@
 import type { Capture } from '../../platform/capture.ts';
 import { openCapture } from '../../platform/capture.ts';
 import type { Link, Netlink } from '../../platform/netlink.ts';
+import type { OffloadRecord } from '../../platform/offload-record.ts';
 import type { RingSlots } from '../../platform/offloads.ts';
-import { lowerInterfaces, switchOffloadsOff } from '../../platform/offloads.ts';
+import { lowerInterfaces } from '../../platform/offloads.ts';
 import { captureLinks, ethernetLinks } from './interfaces.ts';
 
 /** Of each capture: 21,000 frames of MTU size, some 70 ms at full speed; or 1,000 of 64 KiB. */
@@ -11,6 +12,7 @@ const ringBytes = { mtu: 32 << 20, large: 64 << 20 } as const;
 
 export interface InterfacesParts {
   readonly netlink: Pick<Netlink, 'links'>;
+  readonly offloads: OffloadRecord;
   frame(link: Link, frame: Buffer, length: number): void;
   problem(message: string): void;
   info(message: string): void;
@@ -20,7 +22,7 @@ interface Captured {
   readonly link: Link;
   readonly capture: Capture;
   slots: RingSlots;
-  readonly changes: readonly ReturnType<typeof switchOffloadsOff>[];
+  readonly changes: readonly ReturnType<OffloadRecord['switchOff']>[];
   lost: number;
 }
 
@@ -111,7 +113,7 @@ export class Interfaces {
   #open(link: Link, slots: RingSlots): void {
     try {
       const changes = [...lowerInterfaces(link.name), link.name].map((name) =>
-        switchOffloadsOff(name, slots),
+        this.#parts.offloads.switchOff(name, slots),
       );
       const offloads = changes.flatMap(({ interface: name, switchedOff }) =>
         switchedOff.map((offload) => `${name} ${offload}`),

@@ -18,7 +18,7 @@ import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
 import { Protocol } from '../../wire/protocols.ts';
 import { decrementTtl, rewriteSource } from '../../wire/rewrite.ts';
 import { Method } from './destinations.ts';
-import { NO_HOP } from './egress.ts';
+import { NO_HOP, Place } from './egress.ts';
 import { keyOfFlow, keyOfReply } from './flow-keys.ts';
 import { IcmpErrors } from './icmp-errors.ts';
 import { IcmpTranslation } from './icmp-translation.ts';
@@ -124,6 +124,8 @@ export class Forwarder {
     packet.copyDestination(this.#replyKey.client);
     const hop = egress.hopTo(this.#replyKey.client, packet.family);
     if (hop === NO_HOP) drops.drop(Drop.noRoute);
+    // the guard stops none that are for this host
+    else if (egress.place(hop, this.#replyKey.client, packet.family) !== Place.remote) return;
     else if (packet.ttl <= 1) this.#icmp.timeExceeded(packet, this.#now);
     else {
       const mtu = egress.mtuTo(this.#replyKey.client, packet.family, hop);
@@ -252,7 +254,19 @@ export class Forwarder {
     const state = connections.state(slot);
     const next = nextTcpState(direction, tcpEvent(flags), state, settings.secure_tcp !== 0);
     if (next === state) connections.touch(slot, this.#now);
-    else connections.setState(slot, next, this.#now);
+    else connections.setState(slot, next, this.#now, this.#isAnswered(slot, direction));
+    if (direction === Direction.output && next === TcpState.established) connections.confirm(slot);
+  }
+
+  /** Where replies pass the director, one did. Those of a server on this host do not pass it. */
+  #isAnswered(slot: number, direction: Direction): boolean {
+    const { connections, destinations, egress } = this.#parts;
+    if (direction !== Direction.input || (connections.flags(slot) & REPLIED) !== 0) return true;
+    const destination = connections.destination(slot);
+    const server = destinations.at(destination);
+    const hop = egress.serverHop(destination);
+    if (server === undefined || hop === NO_HOP) return false;
+    return egress.place(hop, server.words, server.family) !== Place.remote;
   }
 
   #clientHop(slot: number, family: 4 | 6): number {

@@ -28,8 +28,13 @@ const NOT_ECT = 1 << 0;
 const CE = 1 << 3;
 
 export class FragmentList {
+  /** What they have in common. */
+  readonly key: string;
   /** When the first of them came. */
   readonly since: number;
+  /** The datagrams that began before and after. */
+  older: FragmentList | undefined;
+  newer: FragmentList | undefined;
   /** Length of the largest fragment, with its headers. */
   largest = 0;
   /** Memory it takes, in bytes. */
@@ -46,7 +51,8 @@ export class FragmentList {
   #protocol = 0;
   #pointer = 0;
 
-  constructor(since: number) {
+  constructor(key: string, since: number) {
+    this.key = key;
     this.since = since;
   }
 

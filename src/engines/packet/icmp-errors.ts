@@ -1,7 +1,7 @@
 /** The ICMP errors that the director makes itself, in both families, within the limits of Linux. Hot path under a flood. */
 import type { IpPacket } from '../../wire/ip-packet.ts';
-import { IcmpType, UnreachableCode, writeIcmpError } from '../../wire/icmp.ts';
-import { Icmpv6Type, Unreachable6Code, writeIcmpv6Error } from '../../wire/icmpv6.ts';
+import { IcmpType, isIcmpError, UnreachableCode, writeIcmpError } from '../../wire/icmp.ts';
+import { Icmpv6Type, isIcmpv6Error, Unreachable6Code, writeIcmpv6Error } from '../../wire/icmpv6.ts';
 import type { Egress } from './egress.ts';
 import { NO_HOP } from './egress.ts';
 import { IcmpLimiter } from './icmp-limiter.ts';
@@ -64,6 +64,7 @@ export class IcmpErrors {
 
   /** From the address that the packet was sent to, if that is this host's; else from this host's towards the sender. */
   #send(about: IpPacket, type: number, code: number, rest: number): number {
+    if (isError(about) || about.fragmentOffset > 0) return 0;
     about.copySource(this.#to);
     const hop = this.#egress.hopTo(this.#to, about.family);
     if (hop === NO_HOP) return 0;
@@ -75,4 +76,11 @@ export class IcmpErrors {
     this.#egress.send(hop, this.#buffer, HEADROOM, length);
     return length;
   }
+}
+
+/** Nobody is told of errors about errors, nor of later fragments (RFC 1122, section 3.2.2; RFC 4443, section 2.4). */
+function isError(packet: IpPacket): boolean {
+  const type = packet.icmpType;
+  if (type < 0) return false;
+  return packet.family === 4 ? isIcmpError(type) : isIcmpv6Error(type);
 }

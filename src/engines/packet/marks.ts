@@ -2,7 +2,7 @@
  * The firewall marks of packets. They are set in the kernel, on its own copy of a packet, so they have to be worked out from the rules
  * that set them; rules that cannot be worked out are told, with the services that do not get traffic because of them.
  */
-import { readPacketFilter } from '../../platform/packet-filter-text.ts';
+import type { PacketFilterText } from '../../platform/packet-filter-text.ts';
 import type { IpPacket } from '../../wire/ip-packet.ts';
 import type { GuardState } from '../../platform/guard-state.ts';
 import type { RefusedRule } from './mark-chain.ts';
@@ -24,8 +24,8 @@ export class Marks {
   }
 
   /** Reads the rules as they are now; tells what is wrong with them for these services. */
-  async read(services: GuardState['marks']): Promise<void> {
-    const { rules, refused } = packetFilterMarks(await readPacketFilter());
+  read(services: GuardState['marks'], text: PacketFilterText): void {
+    const { rules, refused } = packetFilterMarks(text);
     this.#rules = rules;
     const told = new Set(services.flatMap((service) => complaints(service, rules, refused)));
     for (const message of told) if (!this.#told.has(message)) this.#problem(message);

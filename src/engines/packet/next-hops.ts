@@ -2,13 +2,12 @@
  * Where a packet to an address leaves this host: the kernel's own answer, with all its routes and rules, remembered until
  * these change. Destinations behind one gateway share one hop, so a million clients cost as much as one.
  */
-import type { InterfaceAddress, Link, Netlink, Route, RouteKind } from '../../platform/netlink.ts';
+import type { InterfaceAddress, Link, Netlink, Route } from '../../platform/netlink.ts';
 import type { Address } from '../../util/ip.ts';
 import { familyOf } from '../../util/ip.ts';
-import { multicastMac } from '../../wire/neighbour-discovery.ts';
 import { addressWords, wordsAddress } from '../address-words.ts';
 import { hashWords } from './hash-words.ts';
-import { BROADCAST_MAC, readArp, readNeighbourDiscovery } from './neighbour-messages.ts';
+import { readArp, readNeighbourDiscovery } from './neighbour-messages.ts';
 import { Neighbours } from './neighbours.ts';
 import { PathMtus } from './path-mtus.ts';
 
@@ -57,8 +56,6 @@ interface Hop {
   readonly onLink: boolean;
   readonly source: Address | undefined;
   readonly mtu: number;
-  /** Where the neighbour needs no asking. */
-  readonly mac: Uint8Array | undefined;
 }
 
 export class NextHops {
@@ -270,7 +267,6 @@ export class NextHops {
       onLink: kind === 'ethernet' && gateway === undefined,
       source,
       mtu: route.mtu > 0 && route.mtuExpires === undefined ? route.mtu : link.mtu,
-      mac: route.kind === 'unicast' || kind !== 'ethernet' ? undefined : groupMac(destination, route.kind),
     };
   }
 
@@ -297,7 +293,7 @@ export class NextHops {
   }
 
   /** @returns -1 where none is needed, undefined when there are too many */
-  #neighbourOf({ kind, link, to, source, mac }: Hop): number | undefined {
+  #neighbourOf({ kind, link, to, source }: Hop): number | undefined {
     if (kind !== 'ethernet') return -1;
     const now = this.#parts.now();
     const family = familyOf(to);
@@ -308,7 +304,7 @@ export class NextHops {
         : this.#addresses.find(
             ({ interfaceIndex, address }) => interfaceIndex === link.index && familyOf(address) === family,
           )?.address;
-    const neighbour = this.#neighbours.find(link, to, asking, mac ?? this.#macWithoutArp(link, to), now);
+    const neighbour = this.#neighbours.find(link, to, asking, this.#macWithoutArp(link, to), now);
     return neighbour < 0 ? undefined : neighbour;
   }
 
@@ -340,24 +336,15 @@ function kindOf({ kind }: Route, link: Link): HopKind | undefined {
     case 'local':
       return 'local';
     case 'unicast':
-    case 'broadcast':
-    case 'multicast':
       if (link.loopback) return 'local';
       return link.ethernet ? 'ethernet' : 'kernel';
+    // the director has nothing to say to groups: a client that seems to be one would multiply what is answered
+    case 'broadcast':
+    case 'multicast':
     case 'blackhole':
     case 'unreachable':
     case 'prohibit':
     case 'other':
       return undefined;
   }
-}
-
-/** The Ethernet address of a group (RFC 1112, section 6.4; RFC 2464, section 7) or of everybody. */
-function groupMac(destination: Address, kind: RouteKind): Uint8Array {
-  if (kind === 'broadcast') return BROADCAST_MAC;
-  const { words, family } = addressWords(destination);
-  const [group = 0] = words;
-  const mac = Uint8Array.of(0x01, 0x00, 0x5e, (group >>> 16) & 0x7f, group >>> 8, group);
-  if (family === 6) multicastMac(words, mac, 0);
-  return mac;
 }

@@ -13,7 +13,8 @@ import type { Verb } from '../../director/verbs.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import { Pool } from '../../scheduling/pool.ts';
 import { IpPacket } from '../../wire/ip-packet.ts';
-import { connectionRows } from '../connection-rows.ts';
+import type { ConnectionPart } from '../child-protocol.ts';
+import { connectionPart, connectionRows } from '../connection-rows.ts';
 import { CounterReport } from '../counter-report.ts';
 import type { ConnectionEntry, EngineReport } from '../engine.ts';
 import type { PoolDestination, PoolService } from '../pool-table.ts';
@@ -167,6 +168,11 @@ export class PacketTable {
 
   rows(now: number): ConnectionEntry[] {
     return connectionRows(this.#pool, this.connections, this.#templates, now);
+  }
+
+  /** @param from - where the part before ended, 0 for the first */
+  part(now: number, from: number): ConnectionPart {
+    return connectionPart(this.#pool, this.connections, this.#templates, now, from);
   }
 
   /** Connections that carry traffic: those that end when the engine does. */

@@ -9,6 +9,8 @@ import { refusal } from './refusal.ts';
 export interface PacketOptions {
   /** Names the rules that keep the kernel's stack off the virtual services; see `guardName`. */
   readonly guard: string;
+  /** File that remembers which offloads of interfaces are to be put back. */
+  readonly offloads: string;
   /** `conn_reuse_mode=0` and the like; see {@link VsSettings}. */
   readonly sysctls: readonly string[];
 }
@@ -22,7 +24,11 @@ export function createPacket(events: EngineEvents, source: TableSource, options:
     events,
     source,
     refuses: refusal,
-    environment: { DIRECTORD_GUARD: options.guard, DIRECTORD_SYSCTLS: options.sysctls.join(' ') },
+    environment: {
+      DIRECTORD_GUARD: options.guard,
+      DIRECTORD_OFFLOADS: options.offloads,
+      DIRECTORD_SYSCTLS: options.sysctls.join(' '),
+    },
     mailbox: true,
   });
 }

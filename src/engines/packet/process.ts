@@ -4,11 +4,13 @@
  * whatever must not wait is also done between frames.
  */
 import { randomInt } from 'node:crypto';
-import { openKernelGuard } from '../../platform/kernel-guard.ts';
 import type { Mailbox } from '../../platform/mailbox.ts';
 import { openMailbox } from '../../platform/mailbox.ts';
 import type { Link } from '../../platform/netlink.ts';
 import { Netlink } from '../../platform/netlink.ts';
+import type { PacketFilterClient } from '../../platform/packet-filter-client.ts';
+import { openPacketFilter } from '../../platform/packet-filter-client.ts';
+import { OffloadRecord } from '../../platform/offload-record.ts';
 import type { RawSender } from '../../platform/raw-sender.ts';
 import { openRawSender } from '../../platform/raw-sender.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
@@ -61,6 +63,7 @@ class PacketProcess {
   #link = '';
   readonly #raw = new Map<4 | 6, RawSender>();
   readonly #reported = new Float64Array(dropReasons.length);
+  #filter: PacketFilterClient | undefined;
   #guarding: Guarding | undefined;
   #claims = new Claims([]);
   #now = performance.now();
@@ -89,7 +92,8 @@ class PacketProcess {
         this.#egress.sendFrame(link, frame, length);
       },
     });
-    this.#interfaces = new Interfaces({ netlink: this.#links, problem, info, frame: this.#frame });
+    const offloads = new OffloadRecord(process.env['DIRECTORD_OFFLOADS'] ?? '/run/directord.offloads');
+    this.#interfaces = new Interfaces({ netlink: this.#links, offloads, problem, info, frame: this.#frame });
 
     let egress: FrameEgress | undefined;
     this.#table = new PacketTable({
@@ -122,15 +126,16 @@ class PacketProcess {
   }
 
   async start(): Promise<void> {
-    const guard = await openKernelGuard({
+    const filter = await openPacketFilter({
       name: process.env['DIRECTORD_GUARD'] ?? 'directord',
       interfaces: captureLinks(this.#links.links()),
     });
+    this.#filter = filter;
     this.#refreshInterfaces();
     this.#guarding = new Guarding({
-      guard,
+      guard: filter,
       before: async ({ marks }) => {
-        if (marks.length > 0) await this.#marks.read(marks);
+        if (marks.length > 0) this.#marks.read(marks, await filter.readPacketFilter());
       },
       problem: (message) => {
         this.#mailbox.send({ type: 'problem', message });
@@ -165,7 +170,7 @@ class PacketProcess {
         link.mtu,
       );
       if (verdict === Verdict.pass) this.#pass();
-      else if (verdict === Verdict.drop && isCut(frame, length)) this.#interfaces.enlarge(link.index);
+      else if (verdict === Verdict.drop && isCut(frame, length, link)) this.#interfaces.enlarge(link.index);
     }
     if (now - this.#beat >= beat) this.#turn();
   };
@@ -220,6 +225,7 @@ class PacketProcess {
     const now = performance.now();
     this.#now = this.#beat = now;
     this.#mailbox.poll();
+    this.#filter?.poll();
     this.#hops.advance(now);
     if (now - this.#second >= second) this.#everySecond(now);
     if (now - this.#window >= window) this.#tellWindow(now);
@@ -236,17 +242,20 @@ class PacketProcess {
   #tellWindow(now: number): void {
     this.#window = now;
     this.#guarding?.check();
-    if (this.#claims.marked) this.#readMarks();
+    if (this.#claims.marked) void this.#readMarks();
     const lines = this.#unanswered.lines((destination) => this.#table.nameOf(destination));
     lines.push(...this.#interfaces.losses(), ...this.#newDrops());
     for (const message of lines) this.#mailbox.send({ type: 'problem', message });
   }
 
   /** An administrator may have changed the rules. */
-  #readMarks(): void {
-    this.#marks.read(this.#claims.state.marks).catch((error: unknown) => {
+  async #readMarks(): Promise<void> {
+    try {
+      const text = await this.#filter?.readPacketFilter();
+      if (text !== undefined) this.#marks.read(this.#claims.state.marks, text);
+    } catch (error) {
       this.#mailbox.send({ type: 'problem', message: (error as Error).message });
-    });
+    }
   }
 
   /** Of drops only those are told that an operator can do something about. */
@@ -294,16 +303,16 @@ class PacketProcess {
     if (message.type === 'verbs') {
       this.#table.apply(message.verbs);
       this.#claim();
-    } else this.#answer(message.id, message.request);
+    } else this.#answer(message.id, message.request, message.from);
   }
 
-  #answer(id: number, request: Request): void {
+  #answer(id: number, request: Request, from = 0): void {
     switch (request) {
       case 'report':
         this.#mailbox.send({ type: 'report', id, report: this.#table.report() });
         break;
       case 'connections':
-        this.#mailbox.send({ type: 'connections', id, connections: this.#table.rows(this.#now) });
+        this.#mailbox.send({ type: 'connections', id, ...this.#table.part(this.#now, from) });
         break;
       case 'settle':
         void this.#guarding?.settled().then(() => {
@@ -345,7 +354,9 @@ const told: ReadonlySet<string> = new Set([
 ]);
 
 /** The ring had no room for all of the frame. */
-function isCut(frame: Buffer, length: number): boolean {
+function isCut(frame: Buffer, length: number, { mtu }: Link): boolean {
+  // a short one that says that it is longer lies
+  if (length - ethernetHeader < mtu) return false;
   const isIpv4 = frame[ethernetHeader] !== undefined && frame[ethernetHeader] >> 4 === 4;
   const wanted = isIpv4
     ? frame.readUInt16BE(ethernetHeader + 2)

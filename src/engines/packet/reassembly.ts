@@ -33,16 +33,49 @@ const LIFETIME_IPV6 = 60_000;
 /** Bytes free before the whole datagram in its buffer, for link and tunnel headers. */
 export const REASSEMBLY_HEADROOM = 128;
 
-type Lists = Map<string, FragmentList>;
+/**
+ * The unfinished datagrams of a family, by what their fragments have in common, and in the order in which they began: linked, for a Map
+ * whose first entries are deleted again and again is slow to find its first.
+ */
+class Lists {
+  readonly #byKey = new Map<string, FragmentList>();
+  #newest: FragmentList | undefined;
+  oldest: FragmentList | undefined;
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  get(key: string): FragmentList | undefined {
+    return this.#byKey.get(key);
+  }
+
+  add(list: FragmentList): void {
+    this.#byKey.set(list.key, list);
+    list.older = this.#newest;
+    if (this.#newest === undefined) this.oldest = list;
+    else this.#newest.newer = list;
+    this.#newest = list;
+  }
+
+  delete(list: FragmentList): void {
+    this.#byKey.delete(list.key);
+    if (list.older === undefined) this.oldest = list.newer;
+    else list.older.newer = list.newer;
+    if (list.newer === undefined) this.#newest = list.older;
+    else list.newer.older = list.older;
+    list.older = list.newer = undefined;
+  }
+}
 
 export class Reassembly {
   readonly #limitBytes: number;
   readonly #most: number;
   readonly #buffer = new Uint8Array(REASSEMBLY_HEADROOM + 40 + 0xffff);
   readonly #whole = new IpPacket();
-  /** Oldest first, each family with its own lifetime. */
-  readonly #ipv4: Lists = new Map();
-  readonly #ipv6: Lists = new Map();
+  /** Each family with its own lifetime. */
+  readonly #ipv4 = new Lists();
+  readonly #ipv6 = new Lists();
   #bytes = 0;
   #largestFragment = 0;
   readonly #dropped = { expired: 0, evicted: 0, overlapping: 0, malformed: 0, duplicates: 0 };
@@ -92,11 +125,11 @@ export class Reassembly {
     if (fit === 'duplicate') this.#dropped.duplicates++;
     if (fit === 'contradiction') {
       this.#dropped.overlapping++;
-      this.#remove(lists, key, list);
+      this.#remove(lists, list);
     }
     if (fit !== 'new') return undefined;
     if (list.isWhole) {
-      this.#remove(lists, key, list);
+      this.#remove(lists, list);
       return this.#assemble(list);
     }
     while (this.#bytes > this.#limitBytes || this.size > this.#most) this.#evictOldest();
@@ -110,8 +143,8 @@ export class Reassembly {
   }
 
   #begin(lists: Lists, key: string, now: number): FragmentList {
-    const list = new FragmentList(now);
-    lists.set(key, list);
+    const list = new FragmentList(key, now);
+    lists.add(list);
     this.#bytes += list.cost;
     return list;
   }
@@ -128,26 +161,23 @@ export class Reassembly {
   }
 
   #expire(lists: Lists, since: number): void {
-    for (const [key, list] of lists) {
-      if (list.since > since) return;
-      this.#remove(lists, key, list);
+    for (let list = lists.oldest; list !== undefined && list.since <= since; list = lists.oldest) {
+      this.#remove(lists, list);
       this.#dropped.expired++;
     }
   }
 
   #evictOldest(): void {
-    const [ipv4] = this.#ipv4;
-    const [ipv6] = this.#ipv6;
-    if (ipv4 !== undefined && (ipv6 === undefined || ipv4[1].since <= ipv6[1].since)) {
-      this.#remove(this.#ipv4, ...ipv4);
-    } else if (ipv6 !== undefined) {
-      this.#remove(this.#ipv6, ...ipv6);
-    }
+    const ipv4 = this.#ipv4.oldest;
+    const ipv6 = this.#ipv6.oldest;
+    if (ipv4 !== undefined && (ipv6 === undefined || ipv4.since <= ipv6.since))
+      this.#remove(this.#ipv4, ipv4);
+    else if (ipv6 !== undefined) this.#remove(this.#ipv6, ipv6);
     this.#dropped.evicted++;
   }
 
-  #remove(lists: Lists, key: string, list: FragmentList): void {
-    lists.delete(key);
+  #remove(lists: Lists, list: FragmentList): void {
+    lists.delete(list);
     this.#bytes -= list.cost;
   }
 }

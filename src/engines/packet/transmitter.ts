@@ -4,7 +4,7 @@
  * the packet does not fit. Hot path.
  */
 import { read16 } from '../../wire/bytes.ts';
-import { completeChecksum } from '../../wire/checksum.ts';
+import { completeChecksum, hasPartialChecksum } from '../../wire/checksum.ts';
 import type { IpPacket } from '../../wire/ip-packet.ts';
 import { Malformed } from '../../wire/ip-packet.ts';
 import { Protocol } from '../../wire/protocols.ts';
@@ -136,7 +136,8 @@ export class Transmitter {
       return;
     }
     this.#hop = hop;
-    fragment(packet, limit, this.#fragments, this.#nextIdentification(), this.#sendFragment);
+    if (!fragment(packet, limit, this.#fragments, this.#nextIdentification(), this.#sendFragment))
+      this.#parts.drops.drop(Drop.tooLarge);
   }
 
   /** Longer than the interface can carry: a sender on this machine left the cutting to us. */
@@ -205,6 +206,8 @@ export class Transmitter {
     const fromSelf = packet.family === 4 && packet.sourceWord(0) >>> 24 === LOOPBACK;
     if (place === Place.loopback && !fromSelf) return this.#parts.drops.drop(Drop.toLoopback);
     completeMissingChecksum(packet);
+    // what is cut gets its checksum then, and this is not cut
+    if (this.isMerged(packet) && hasPartialChecksum(packet)) completeChecksum(packet);
     rewriteDestination(packet, server.words, port);
     this.#egress.local(packet.bytes, packet.at, packet.length);
     return Verdict.sent;

@@ -6,12 +6,15 @@ export interface Frame {
   readonly protocol: number;
   /** Tag that the kernel keeps beside the frame. */
   readonly vlan?: number;
+  /** Firewall mark. */
+  readonly mark?: number;
 }
 
 const ancillary = (frame: Frame): ReadonlyMap<number, number> =>
   new Map([
     [0, frame.protocol],
     [4, frame.packetType],
+    [20, frame.mark ?? 0],
     [44, frame.vlan ?? 0],
     [48, frame.vlan === undefined ? 0 : 1],
   ]);

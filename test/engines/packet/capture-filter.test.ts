@@ -178,3 +178,14 @@ t.test('large tables', (t) => {
   t.ok(captureFilter({ virtual: range, servers: [], own: [] }).length / 8 < 70, 'neighbours make one range');
   t.end();
 });
+
+t.test('what this program sent itself is left out by its mark', (t) => {
+  const own = captureFilter(small, { notMarked: 0x44495244 });
+  const packet = ip({ from: '10.0.0.100', to: '10.0.0.100' });
+  t.ok(accepts(packet, own));
+  t.ok(accepts({ ...packet, mark: 7 }, own));
+  t.notOk(accepts({ ...packet, mark: 0x44495244 }, own));
+  const any = captureFilter(small, { notMarked: 0x44495244, room: 0 });
+  t.notOk(accepts({ ...packet, mark: 0x44495244 }, any), 'also where all addresses are wanted');
+  t.end();
+});

@@ -31,6 +31,8 @@ export interface NetworkOptions {
   readonly offloads: 'on' | 'off';
   /** Whether there is a client behind a router. */
   readonly far: boolean;
+  /** The switch is the director's own: a bridge named `back` with the real servers behind its ports. */
+  readonly bridge: boolean;
 }
 
 const offloads = ['rx', 'tx', 'sg', 'tso', 'gso', 'gro'];
@@ -68,9 +70,10 @@ export class Network {
     this.#address('client', 'eth0', '10.1.0.2/24', '2001:db8:1::2/64');
     this.#address('director', 'front', '10.1.0.1/24', '2001:db8:1::1/64');
     this.#address('director', 'front', `${virtual.inet}/32`, `${virtual.inet6}/128`);
-    ip('-n', this.namespace('switch'), 'link', 'add', 'bridge', 'type', 'bridge');
-    ip('-n', this.namespace('switch'), 'link', 'set', 'bridge', 'up');
-    this.#plug('director', 'back');
+    const { host, bridge } = this.#switch;
+    ip('-n', this.namespace(host), 'link', 'add', bridge, 'type', 'bridge');
+    ip('-n', this.namespace(host), 'link', 'set', bridge, 'up');
+    if (host !== 'director') this.#plug('director', 'back');
     this.#address('director', 'back', '10.2.0.1/24', '2001:db8:2::1/64');
     const router = this.#options.routing === 'nat' ? 1 : 2;
     if (router === 2) this.#secondPath();
@@ -112,6 +115,10 @@ export class Network {
     this.#route('director', ['10.3.0.0/24', '2001:db8:3::/64'], '10.1.0.2', '2001:db8:1::2');
   }
 
+  get #switch(): { readonly host: string; readonly bridge: string } {
+    return this.#options.bridge ? { host: 'director', bridge: 'back' } : { host: 'switch', bridge: 'bridge' };
+  }
+
   /** Kills what still runs in the namespaces and removes them. Never throws: it is the way out. */
   remove(): void {
     for (const name of this.#names.splice(0)) removeNamespace(this.namespace(name));
@@ -140,8 +147,9 @@ export class Network {
   }
 
   #plug(name: string, device: string): void {
-    this.#cable(name, device, 'switch', name);
-    ip('-n', this.namespace('switch'), 'link', 'set', name, 'master', 'bridge');
+    const { host, bridge } = this.#switch;
+    this.#cable(name, device, host, name);
+    ip('-n', this.namespace(host), 'link', 'set', name, 'master', bridge);
   }
 
   #address(name: string, device: string, inet: string, inet6: string): void {

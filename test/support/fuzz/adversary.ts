@@ -4,7 +4,7 @@
  */
 import { addressBytes } from '../../../src/util/ip.ts';
 import type { Ends } from './forge.ts';
-import { familyOf, icmp, ip, protocols, tcp, udp } from './forge.ts';
+import { familyOf, icmp, ip, protocols, pseudoHeaderSum, put16, tcp, udp } from './forge.ts';
 import { extensionChain, fragments, ipv4Options } from './pieces.ts';
 import { corrupt, withSource } from './corruption.ts';
 import { ownAddresses, virtual } from './place.ts';
@@ -38,14 +38,29 @@ const impossibleSources = [
   '::ffff:10.1.0.5',
 ].map(addressBytes);
 /** Who is suspicious, but as far as anybody can tell possible. */
-const oddSources = [...servers, '10.1.0.255', '10.2.0.255', '240.0.0.1', '203.0.113.9', 'fe80::1'].map(addressBytes);
-const destinations = virtual.map(addressBytes);
-const others = ['10.1.0.1', '10.2.0.11', '198.51.100.1', '127.0.0.1', '224.0.0.5', '2001:db8:1::1', '::1', 'ff02::2'].map(
+const oddSources = [...servers, '10.1.0.255', '10.2.0.255', '240.0.0.1', '203.0.113.9', 'fe80::1'].map(
   addressBytes,
 );
+const destinations = virtual.map(addressBytes);
+const others = [
+  '10.1.0.1',
+  '10.2.0.11',
+  '198.51.100.1',
+  '127.0.0.1',
+  '198.18.0.1',
+  '224.0.0.5',
+  '2001:db8:1::1',
+  '::1',
+  'ff02::2',
+].map(addressBytes);
+
+const SYN = 0x02;
+const usualFlags = [SYN, 0x10, 0x10, 0x10, 0x18, 0x11, 0x04, 0x12];
 
 const REMEMBERED = 256;
 const LONGEST = 65535;
+/** Of it, for headers. */
+const ROOM = 140;
 const empty = new Uint8Array(0);
 
 export function isImpossibleSource(packet: Uint8Array): boolean {
@@ -89,7 +104,7 @@ export class Adversary {
   #make(): Hostile {
     const random = this.#random;
     const turn = random.below(100);
-    if (turn < 25) return intact(this.#packetOf(this.#newFlow()));
+    if (turn < 25) return intact(this.#packetOf(this.#newFlow(), SYN));
     if (turn < 50) return intact(this.#packetOf(this.#knownFlow()));
     if (turn < 75) return this.#answer();
     if (turn < 90) return this.#error();
@@ -107,7 +122,7 @@ export class Adversary {
       ends: { source: this.#client(destination.length), destination },
       protocol: random.pick([protocols.tcp, protocols.udp]),
       from: random.oneIn(30) ? random.pick([0, 20, 21, 53, 80, 65535]) : 1024 + random.below(2000),
-      to: random.oneIn(4) ? random.below(65536) : random.pick(servicePorts),
+      to: random.oneIn(8) ? random.below(65536) : random.pick(servicePorts),
     };
     if (this.#flows.length < REMEMBERED) this.#flows.push(flow);
     else this.#flows[random.below(REMEMBERED)] = flow;
@@ -132,19 +147,22 @@ export class Adversary {
     return address;
   }
 
-  #packetOf({ ends, protocol, from, to }: Flow): Uint8Array {
+  #packetOf({ ends, protocol, from, to }: Flow, likely = this.#random.pick(usualFlags)): Uint8Array {
     const random = this.#random;
     const data = this.#data();
-    const flags = random.oneIn(3) ? random.below(256) : random.pick([0x02, 0x02, 0x10, 0x18, 0x11, 0x04, 0x12]);
+    const flags = random.oneIn(6) ? random.below(256) : likely;
     const payload = protocol === protocols.tcp ? tcp(ends, from, to, flags, data) : udp(ends, from, to, data);
-    if (protocol === protocols.udp && familyOf(ends) === 4 && random.oneIn(10)) payload.fill(0, 6, 8);
+    const checksum = protocol === protocols.udp ? 6 : 16;
+    if (checksum === 6 && familyOf(ends) === 4 && random.oneIn(10)) payload.fill(0, 6, 8);
+    // what a sender on this machine leaves to hardware
+    if (random.oneIn(20)) put16(payload, checksum, pseudoHeaderSum(ends, protocol, payload.length));
     return this.#wrap(ends, protocol, payload);
   }
 
   #data(): Uint8Array {
     const random = this.#random;
     const length = random.pick([0, 0, 1, 7, 8, 100, 1200, 1432, 1460, 1472]);
-    if (random.oneIn(300)) return new Uint8Array(LONGEST - 40 - random.below(60));
+    if (random.oneIn(300)) return new Uint8Array(LONGEST - ROOM - random.below(60));
     if (random.oneIn(50)) return new Uint8Array(random.below(9000));
     return random.oneIn(4) && length < 200 ? random.bytes(length) : new Uint8Array(length);
   }
@@ -153,7 +171,7 @@ export class Adversary {
     const random = this.#random;
     const ofIpv4 = familyOf(ends) === 4;
     const odd = random.oneIn(20);
-    return ip(ends, protocol, payload.subarray(0, LONGEST - 100), {
+    return ip(ends, protocol, payload, {
       ttl: random.oneIn(20) ? random.below(3) : 64,
       trafficClass: random.oneIn(10) ? random.below(256) : 0,
       identification: random.below(65536),
@@ -169,14 +187,20 @@ export class Adversary {
     const seen = endsOf(this.#seenPacket());
     if (seen === undefined) return intact(this.#packetOf(this.#newFlow()));
     const { ends, protocol, from, to } = seen;
-    const back = { source: ends.destination, destination: ends.source };
-    return intact(this.#packetOf({ ends: back, protocol, from: to, to: random.oneIn(50) ? random.below(65536) : from }));
+    const back = reversed({ ends, protocol, from, to });
+    return intact(this.#packetOf(random.oneIn(50) ? { ...back, to: random.below(65536) } : back));
   }
 
   /** An ICMP message about a packet of the director, or about nothing at all. */
   #error(): Hostile {
     const random = this.#random;
-    const about = random.oneIn(10) ? this.#packetOf(this.#newFlow()) : this.#seenPacket();
+    const turn = random.below(10);
+    const about =
+      turn === 0
+        ? this.#packetOf(this.#newFlow())
+        : turn < 4
+          ? this.#packetOf(reversed(this.#knownFlow()))
+          : this.#seenPacket();
     const seen = endsOf(about);
     if (seen === undefined) return intact(this.#packetOf(this.#knownFlow()));
     const ends = {
@@ -189,14 +213,31 @@ export class Adversary {
     const rest = random.oneIn(5) ? random.word() : random.pick([0, 68, 552, 1000, 1280, 1400, 1500, 65535]);
     const quote = random.oneIn(8) ? corrupt(random, about) : about;
     const cut = quote.subarray(0, random.oneIn(3) ? random.below(quote.length + 1) : 548);
-    const [protocol, message] = icmp(ends, type, random.oneIn(4) ? random.below(256) : random.below(6), rest, cut);
+    const [protocol, message] = icmp(
+      ends,
+      type,
+      random.oneIn(4) ? random.below(256) : random.below(6),
+      rest,
+      cut,
+    );
     return intact(this.#wrap(ends, protocol, message));
   }
 
   #otherProtocol(): Hostile {
     const random = this.#random;
     const { ends } = this.#newFlow();
-    const protocol = random.pick([protocols.ipip, protocols.ip6, protocols.gre, protocols.esp, 132, 2, 255, 0, 44, 59]);
+    const protocol = random.pick([
+      protocols.ipip,
+      protocols.ip6,
+      protocols.gre,
+      protocols.esp,
+      132,
+      2,
+      255,
+      0,
+      44,
+      59,
+    ]);
     const content = random.oneIn(2) ? this.#seenPacket() : random.bytes(random.below(100));
     return { bytes: this.#wrap(ends, protocol, content), intact: false };
   }
@@ -216,6 +257,10 @@ export class Adversary {
 
 function intact(bytes: Uint8Array): Hostile {
   return { bytes, intact: true };
+}
+
+function reversed({ ends, protocol, from, to }: Flow): Flow {
+  return { ends: { source: ends.destination, destination: ends.source }, protocol, from: to, to: from };
 }
 
 /** Of a packet without options or extension headers. */

@@ -4,7 +4,16 @@
  */
 import { internetChecksum } from '../internet-checksum.ts';
 
-export const protocols = { icmp: 1, ipip: 4, tcp: 6, udp: 17, ip6: 41, gre: 47, esp: 50, icmpv6: 58 } as const;
+export const protocols = {
+  icmp: 1,
+  ipip: 4,
+  tcp: 6,
+  udp: 17,
+  ip6: 41,
+  gre: 47,
+  esp: 50,
+  icmpv6: 58,
+} as const;
 
 /** 4 or 16 bytes each. */
 export interface Ends {
@@ -122,6 +131,13 @@ export function sealHeader(packet: Uint8Array): void {
 export function transportChecksum(ends: Ends, protocol: number, bytes: Uint8Array): number {
   const tail = Uint8Array.of(bytes.length >>> 8, bytes.length, 0, protocol);
   return internetChecksum(ends.source, ends.destination, tail, bytes);
+}
+
+/** What stands in the checksum field of a packet whose sender leaves the rest to hardware. */
+export function pseudoHeaderSum(ends: Ends, protocol: number, length: number): number {
+  return (
+    0xffff - internetChecksum(ends.source, ends.destination, Uint8Array.of(length >>> 8, length, 0, protocol))
+  );
 }
 
 export function put16(bytes: Uint8Array, at: number, value: number): void {

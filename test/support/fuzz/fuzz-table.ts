@@ -5,8 +5,8 @@ import type { VsSettings } from '../../../src/engines/packet/vs-settings.ts';
 import type { Sent } from './place.ts';
 import { FuzzPlace } from './place.ts';
 
-const limit = 2000;
-const halfOpen = 512;
+const limit = 400;
+const halfOpen = 128;
 const destinations = 200;
 
 export function fuzzTable(
@@ -19,13 +19,13 @@ export function fuzzTable(
   const table = new PacketTable({
     size: { services: 64, destinations },
     settings,
-    capacity: 256,
+    capacity: 16,
     limit,
     halfOpen,
     seed: 0x5eed,
     now,
     egress: (servers) => (place = new FuzzPlace(servers, sent)),
-    mark: () => 0,
+    mark: ({ destinationPort }) => destinationPort % 5,
     unanswered: () => undefined,
     problem,
     serverChanged: () => undefined,

@@ -6,8 +6,8 @@ import type { PacketTable } from '../../../src/engines/packet/packet-table.ts';
 import { Adversary, isImpossibleSource } from './adversary.ts';
 import type { Hostile } from './adversary.ts';
 import { packetFault } from './packet-fault.ts';
-import { FuzzPlace, Hop, virtual } from './place.ts';
-import type { Sent } from './place.ts';
+import { Hop, virtual } from './place.ts';
+import type { FuzzPlace, Sent } from './place.ts';
 import { Random } from './random.ts';
 import { recount } from './recount.ts';
 import { fuzzTable } from './fuzz-table.ts';
@@ -44,6 +44,7 @@ export class Fuzzer {
   #second = this.#now;
   #present: Hostile = { bytes: new Uint8Array(0), intact: false };
   #count = 0;
+  #routed = false;
   #outBytes = 0;
 
   constructor(seed: number) {
@@ -94,8 +95,8 @@ export class Fuzzer {
 
   #passTime(): void {
     const random = this.#random;
-    this.#now += random.below(3);
-    if (random.oneIn(2000)) this.#now += random.pick([1000, 5000, 61_000, 130_000, 1_000_000]);
+    this.#now += random.below(2);
+    if (random.oneIn(10_000)) this.#now += random.pick([1000, 5000, 15_000, 61_000, 130_000, 1_000_000]);
     if (this.#now - this.#second >= 1000) this.#advance(this.#now);
   }
 
@@ -117,8 +118,7 @@ export class Fuzzer {
     const linkMtu = this.#random.oneIn(10) ? Infinity : 1500;
     try {
       verdict = this.table.forwarder.forward(this.#buffer, HEADROOM, bytes.length, this.#now, linkMtu);
-      if (verdict === 1 && this.#random.oneIn(4) && !this.table.forwarder.isForThisHost())
-        this.table.forwarder.routeOn();
+      if (verdict === 1 && this.#random.oneIn(4)) this.#routeOn();
     } catch (error) {
       this.#fault(`threw ${(error as Error).stack ?? ''}`);
       return;
@@ -131,10 +131,19 @@ export class Fuzzer {
     this.#checkAmount();
   }
 
-  /** No amplification. A datagram in fragments leaves in fragments. */
+  /** What the host would have routed, had it not been stopped on the way; for itself it has taken it already. */
+  #routeOn(): void {
+    const { forwarder } = this.table;
+    if (forwarder.isForThisHost()) return;
+    this.#routed = true;
+    forwarder.routeOn();
+    this.#routed = false;
+  }
+
+  /** No amplification: what is cut in pieces has its headers in each of them, but consists mostly of something else. */
   #checkAmount(): void {
     const whole = this.table.forwarder.packet.length;
-    const most = whole + this.#count * MOST_MORE;
+    const most = 2 * whole + this.#count * MOST_MORE;
     if (this.#count > 0 && this.#outBytes > most)
       this.#fault(`${this.#outBytes} bytes in ${this.#count} packets because of one of ${whole}`);
   }
@@ -143,12 +152,16 @@ export class Fuzzer {
     const packet = bytes.subarray(at, at + length);
     this.#count++;
     this.#outBytes += length;
-    const fault = packetFault(packet, this.#present.intact, hop === undefined);
+    const fault = packetFault(packet, this.#present.intact && !this.#routed, hop === undefined);
     if (fault !== undefined) this.#fault(`sent a packet with a wrong ${fault}`, packet);
     if (length > mtu) this.#fault(`sent ${length} bytes where ${mtu} fit`, packet);
     if (isImpossibleSource(this.#present.bytes)) this.#fault('sent because of an impossible source', packet);
+    if (this.#routed && hop === Hop.own && !isError(packet))
+      this.#fault('routed to this host itself', packet);
     if (hop === undefined || hop === Hop.own) return;
-    if (isErrorAboutError(packet) && !isError(this.#present.bytes)) this.#fault('an error about an error', packet);
+    const { bytes: whole, at: from, length: all } = this.table.forwarder.packet;
+    if (isErrorAboutError(packet) && !isErrorAboutError(whole.subarray(from, from + all)))
+      this.#fault('an error about an error', packet);
     this.#checkDestination(packet);
     this.#adversary.see(packet);
   }
@@ -159,7 +172,8 @@ export class Fuzzer {
     const destination = packet.subarray(middle, to);
     if (!virtualAddresses.some((address) => Buffer.compare(address, destination) === 0)) return;
     const came = this.#present.bytes.subarray(from, to);
-    if (Buffer.compare(came, packet.subarray(from, to)) !== 0) this.#fault('sent to a virtual address', packet);
+    if (Buffer.compare(came, packet.subarray(from, to)) !== 0)
+      this.#fault('sent to a virtual address', packet);
   }
 
   #recount(): void {
@@ -172,12 +186,16 @@ export class Fuzzer {
 
   #fault(what: string, sent?: Uint8Array): void {
     const came = hex(this.#present.bytes);
-    this.faults.push(`${what}; packet ${this.totals.packets}: ${came}${sent === undefined ? '' : ` -> ${hex(sent)}`}`);
+    this.faults.push(
+      `${what}; packet ${this.totals.packets}: ${came}${sent === undefined ? '' : ` -> ${hex(sent)}`}`,
+    );
   }
 }
 
 function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.subarray(0, 200)).toString('hex') + (bytes.length > 200 ? `... (${bytes.length})` : '');
+  return (
+    Buffer.from(bytes.subarray(0, 200)).toString('hex') + (bytes.length > 200 ? `... (${bytes.length})` : '')
+  );
 }
 
 function isError(packet: Uint8Array): boolean {

@@ -43,6 +43,12 @@ function faultOfIpv6(packet: Uint8Array, sound: boolean): string | undefined {
   return faultOfTransport(ends, next, packet.subarray(at), sound);
 }
 
+/** A client may have been served on the tunnels' port. */
+function isGue(datagram: Uint8Array): boolean {
+  const ofIp = datagram[9] === protocols.ipip || datagram[9] === protocols.ip6;
+  return get16(datagram, 2) === guePort && datagram.length >= 32 && datagram[8] === 0 && ofIp;
+}
+
 function faultOfTransport(
   ends: { source: Uint8Array; destination: Uint8Array },
   protocol: number,
@@ -60,13 +66,18 @@ function faultOfTransport(
       const length = get16(bytes, 4);
       if (bytes.length < 8 || length < 8 || length > bytes.length) return 'UDP length';
       if (!sound) return undefined;
-      if (get16(bytes, 6) === 0 ? ends.source.length === 16 : wrong()) return 'UDP checksum';
-      return get16(bytes, 2) === guePort ? packetFault(bytes.subarray(12), sound) : undefined;
+      const none = get16(bytes, 6) === 0;
+      const isTunnel = isGue(bytes);
+      // a tunnel may do without one in IPv6 too (RFC 6935)
+      if (none ? ends.source.length === 16 && !isTunnel : wrong()) return 'UDP checksum';
+      return isTunnel ? packetFault(bytes.subarray(12), sound) : undefined;
     }
     case protocols.icmp:
+      if (ends.source.length !== 4) return undefined;
       if (bytes.length < 8) return 'ICMP header length';
       return sound && internetChecksum(bytes) !== 0 ? 'ICMP checksum' : undefined;
     case protocols.icmpv6:
+      if (ends.source.length !== 16) return undefined;
       if (bytes.length < 8) return 'ICMPv6 header length';
       return sound && wrong() ? 'ICMPv6 checksum' : undefined;
     case protocols.ipip:

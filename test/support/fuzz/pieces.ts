@@ -93,3 +93,28 @@ export function extensionChain(random: Random, protocol: number): NonNullable<Ip
   });
   return { first: kinds[0] ?? protocol, bytes: new Uint8Array(Buffer.concat(headers)) };
 }
+
+/** An IPv6 hop-by-hop header of so many bytes, a multiple of 8, without its first byte. */
+export function extensionHeader(length: number): Uint8Array {
+  const header = new Uint8Array(length - 1);
+  header[0] = length / 8 - 1;
+  header.set([1, 253], 1);
+  return header;
+}
+
+/** The IPv6 packet in fragments of at most 1500 bytes, the first of which alone has a hop-by-hop header. */
+export function fragmentsWithHeaders(packet: Uint8Array, hopByHop: Uint8Array): Uint8Array[] {
+  const header = packet.subarray(0, 40);
+  const first = fragmentOfIpv6(header, packet.subarray(40, 88), 7, 0, true);
+  const whole = new Uint8Array(first.length + 1 + hopByHop.length);
+  whole.set(first.subarray(0, 40));
+  put16(whole, 4, whole.length - 40);
+  whole[6] = 0;
+  whole[40] = FRAGMENT;
+  whole.set(hopByHop, 41);
+  whole.set(first.subarray(40), 41 + hopByHop.length);
+  const made: Uint8Array[] = [whole];
+  for (let at = 88; at < packet.length; at += 1448)
+    made.push(fragmentOfIpv6(header, packet.subarray(at, at + 1448), 7, at - 40, at + 1448 < packet.length));
+  return made;
+}

@@ -121,7 +121,8 @@ function hopOf(address: Int32Array, family: 4 | 6): number {
     return second === 0x00010000 ? Hop.clients : second === 0x00020000 ? Hop.servers : Hop.gateway;
   }
   const top = first >>> 24;
-  if (top === 127) return Hop.own;
+  // 198.18.0.0/16 is routed to this host, which has none of its addresses
+  if (top === 127 || first >>> 16 === 0xc612) return Hop.own;
   if (top === 0 || top >= 224 || (first & 0xff) === 255) return NO_HOP;
   // 203.0.113.0/24 is unreachable
   if (first >>> 8 === 0xcb0071) return NO_HOP;

@@ -23,6 +23,7 @@ export function recount(table: PacketTable): string[] {
     });
   };
   const { connections, templates } = table;
+  if (table.rows(0).length !== connections.size + templates.size) return ['the listing misses connections'];
   count(connections, (slot) =>
     connections.protocol(slot) === TCP && isActive(connections.state(slot)) ? 'active' : 'inactive',
   );
@@ -36,7 +37,9 @@ export function recount(table: PacketTable): string[] {
         active === destination.active &&
         inactive === destination.inactive &&
         persistent === destination.persistent;
-      return same ? [] : [`${name}: counted ${active}/${inactive}/${persistent}, ${JSON.stringify(destination)}`];
+      return same
+        ? []
+        : [`${name}: counted ${active}/${inactive}/${persistent}, ${JSON.stringify(destination)}`];
     }),
   );
 }

@@ -1,7 +1,12 @@
 /** Random changes of the table, and of the sysctls, through a director: what it refuses never gets to the engine. */
 import { Director } from '../../../src/director/director.ts';
 import { schedulerNames } from '../../../src/director/schedulers.ts';
-import type { DestinationId, DestinationSettings, ServiceId, ServiceSettings } from '../../../src/director/table.ts';
+import type {
+  DestinationId,
+  DestinationSettings,
+  ServiceId,
+  ServiceSettings,
+} from '../../../src/director/table.ts';
 import { ipipTunnel } from '../../../src/director/table.ts';
 import type { Verb } from '../../../src/director/verbs.ts';
 import { DirectorError } from '../../../src/director/verbs.ts';
@@ -12,7 +17,7 @@ import type { Random } from './random.ts';
 
 export const servicePorts = [80, 53, 21, 0];
 export const serverPorts = [80, 53, 8080, 0];
-/** Besides ordinary real servers: addresses of the director, among them a VIP; a client. */
+/** Besides ordinary real servers: addresses of the director, among them a VIP; a client; one that cannot be reached. */
 export const servers = [
   ...[1, 2, 3, 4, 5].flatMap((n) => [`10.2.0.1${n}`, `2001:db8:2::1${n}`]),
   '127.0.0.1',
@@ -20,6 +25,7 @@ export const servers = [
   '10.1.0.102',
   '10.1.0.50',
   '198.51.100.7',
+  '203.0.113.9',
   '2001:db8:1::1',
   '2001:db8:9::1',
 ];
@@ -55,9 +61,13 @@ export class TableChanges {
     else if (turn < 3) this.#apply({ verb: 'zero' });
     else if (turn < 6) this.#timeouts();
     else if (turn < 20) this.#sysctl();
-    else if (turn < 60) this.#service(random.pick(['add-service', 'add-service', 'add-service', 'edit-service']));
+    else if (turn < 60)
+      this.#service(random.pick(['add-service', 'add-service', 'add-service', 'edit-service']));
     else if (turn < 66) this.#apply({ verb: 'delete-service', service: this.#serviceId() });
-    else this.#destination(random.pick(['add-destination', 'add-destination', 'edit-destination', 'delete-destination']));
+    else
+      this.#destination(
+        random.pick(['add-destination', 'add-destination', 'edit-destination', 'delete-destination']),
+      );
   }
 
   flush(): void {
@@ -96,6 +106,8 @@ export class TableChanges {
 
   #serviceId(): ServiceId {
     const random = this.#random;
+    if (random.oneIn(10))
+      return { kind: 'fwmark', mark: 1 + random.below(4), family: random.pick(['inet', 'inet6'] as const) };
     const protocol = random.pick(['tcp', 'udp'] as const);
     return { kind: 'address', protocol, address: random.pick(virtual), port: random.pick(servicePorts) };
   }
