@@ -4,16 +4,15 @@ import type { ConnectionEntry } from '../engines/engine.ts';
 import type { Naming } from './directoradm-naming.ts';
 
 /** @param withEngine adds the (empty) columns of persistence engine data */
-export function formatConnections(
-  entries: readonly ConnectionEntry[],
-  naming: Naming,
-  withEngine: boolean,
-): string {
+export function connectionsTitle(withEngine: boolean): string {
   const engine = withEngine ? ` ${'pe name'.padEnd(16)} pe_data` : '';
   const title = `pro expire ${'state'.padEnd(11)} ${'source'.padEnd(18)} ${'virtual'.padEnd(18)}`;
   const destination = withEngine ? 'destination'.padEnd(18) : 'destination';
-  const rows = entries.map((entry) => connectionRow(entry, naming));
-  return ['IPVS connection entries', `${title} ${destination}${engine}`, ...rows, ''].join('\n');
+  return `IPVS connection entries\n${title} ${destination}${engine}\n`;
+}
+
+export function formatConnections(entries: readonly ConnectionEntry[], naming: Naming): string {
+  return entries.map((entry) => `${connectionRow(entry, naming)}\n`).join('');
 }
 
 function connectionRow(entry: ConnectionEntry, naming: Naming): string {

@@ -8,6 +8,7 @@ import { DirectorError } from '../director/verbs.ts';
 import type { Verb } from '../director/verbs.ts';
 import type { ControlBackend } from '../control/protocol.ts';
 import { ControlUnavailable } from '../control/unavailable.ts';
+import type { ConnectionEntry } from '../engines/engine.ts';
 import type { Address } from '../util/ip.ts';
 import type { NamesSource } from './directoradm-addresses.ts';
 import type { AboutCommand, ListRequest, RestoreCommand, TableCommand } from './directoradm-command.ts';
@@ -145,18 +146,17 @@ async function list(
   context: DirectoradmContext,
 ): Promise<string> {
   if (request.what === 'services') return listServices(request, director, context);
-  const { formatConnections, formatSyncDaemons, formatTimeouts } =
+  const { connectionsTitle, formatConnections, formatSyncDaemons, formatTimeouts } =
     await import('./directoradm-connections.ts');
   switch (request.what) {
     case 'connections': {
-      const entries = await director.connections();
-      if (request.json) return json(entries);
-      const addresses = entries.flatMap((entry) => [entry.client, entry.virtual, entry.destination]);
-      return formatConnections(
-        entries,
-        await naming(request.numeric, addresses, context),
-        request.format === 'persistent-conn',
-      );
+      if (request.json) return json(await allConnections(director));
+      context.out(connectionsTitle(request.format === 'persistent-conn'));
+      await director.connections(async (part) => {
+        const addresses = part.flatMap((entry) => [entry.client, entry.virtual, entry.destination]);
+        context.out(formatConnections(part, await naming(request.numeric, addresses, context)));
+      });
+      return '';
     }
     case 'timeouts': {
       const timeouts = await director.timeouts();
@@ -167,6 +167,14 @@ async function list(
       return request.json ? json(daemons) : formatSyncDaemons(daemons);
     }
   }
+}
+
+async function allConnections(director: ControlBackend): Promise<readonly ConnectionEntry[]> {
+  const all: ConnectionEntry[] = [];
+  await director.connections((part) => {
+    all.push(...part);
+  });
+  return all;
 }
 
 async function listServices(

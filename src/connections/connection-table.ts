@@ -144,13 +144,15 @@ export class ConnectionTable {
    * The slot of the connection whose destination answers with this key, or NO_SLOT: client as in its own key, the
    * destination's address and {@link destinationPort} in place of the virtual ones. Of several the newest. Finds nothing
    * in a table that is not two-way.
+   * @param without connections with one of these {@link flags} do not count: their destinations answer past the director
    */
-  findReply(key: ConnectionKey): number {
+  findReply(key: ConnectionKey, without = 0): number {
     const chains = this.#replies;
     if (chains === undefined) return NO_SLOT;
     const hash = hashKey(key.words, this.#seed);
     let slot = chains.first(hash);
-    while (slot !== NO_SLOT && !this.#matchesReply(slot, key.words)) slot = chains.after(slot, hash);
+    while (slot !== NO_SLOT && ((this.flags(slot) & without) !== 0 || !this.#matchesReply(slot, key.words)))
+      slot = chains.after(slot, hash);
     return slot;
   }
 
@@ -383,7 +385,8 @@ export class ConnectionTable {
 
   /** Visits every connection. The visitor may remove the one it is shown. */
   forEach(visit: (slot: number) => void): void {
-    for (let slot = this.next(0); slot !== NO_SLOT; slot = this.next(slot + 1)) visit(slot);
+    const end = this.#fresh;
+    for (let slot = 0; slot < end; slot++) if (this.#word(slot, 0) !== 0) visit(slot);
   }
 
   /** Only the first word of an IPv4 address counts: nobody has to clear the others. */

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { DirectorError, refusalCodes } from '../director/verbs.ts';
-import type { ConnectionEntry } from '../engines/engine.ts';
+import type { TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import { linesOf } from './lines.ts';
 import type { Answer, ControlBackend, ControlFault, ErrorCode, Query } from './protocol.ts';
@@ -18,8 +18,12 @@ import { array, Malformed } from './shape.ts';
 import { maxSocketPath } from './socket-path.ts';
 import { ControlUnavailable } from './unavailable.ts';
 
+const listings = array(serviceListing);
+const entries = array(connectionEntry);
+
 interface Pending {
-  readonly parts: unknown[];
+  /** Reads no more answers until it resolves. */
+  take(part: readonly unknown[]): void | Promise<void>;
   resolve(result: unknown): void;
   reject(error: Error): void;
 }
@@ -67,11 +71,15 @@ export class ControlClient implements ControlBackend {
 
   async list(service?: ServiceId): Promise<readonly ServiceListing[]> {
     const query: Query = service === undefined ? { query: 'services' } : { query: 'services', service };
-    return array(serviceListing)(await this.#request(query), 'services');
+    const services: ServiceListing[] = [];
+    await this.#request(query, (part) => {
+      services.push(...listings(part, 'services'));
+    });
+    return services;
   }
 
-  async connections(): Promise<readonly ConnectionEntry[]> {
-    return array(connectionEntry)(await this.#request({ query: 'connections' }), 'connections');
+  async connections(take: TakeConnections): Promise<void> {
+    await this.#request({ query: 'connections' }, (part) => take(entries(part, 'connections')));
   }
 
   async timeouts(): Promise<Timeouts> {
@@ -86,21 +94,21 @@ export class ControlClient implements ControlBackend {
     this.#stream.destroy();
   }
 
-  #request(body: { readonly verb: Verb } | Query): Promise<unknown> {
+  #request(body: { readonly verb: Verb } | Query, take: Pending['take'] = () => undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) {
         reject(this.#ended);
         return;
       }
       const id = ++this.#lastId;
-      this.#pending.set(id, { parts: [], resolve, reject });
+      this.#pending.set(id, { take, resolve, reject });
       this.#stream.write(`${JSON.stringify({ id, ...body })}\n`);
     });
   }
 
   async #receive(lines: AsyncIterable<string>): Promise<void> {
     try {
-      for await (const line of lines) this.#take(readAnswer(line));
+      for await (const line of lines) await this.#take(readAnswer(line));
       this.#end(new ControlUnavailable('broken', 'directord closed the connection'));
     } catch (error) {
       this.#end(unavailable(error));
@@ -108,7 +116,7 @@ export class ControlClient implements ControlBackend {
     }
   }
 
-  #take(answer: Answer): void {
+  async #take(answer: Answer): Promise<void> {
     const pending = answer.id === null ? undefined : this.#pending.get(answer.id);
     if (answer.id === null || pending === undefined) {
       throw new ControlUnavailable(
@@ -117,12 +125,12 @@ export class ControlClient implements ControlBackend {
       );
     }
     if ('part' in answer) {
-      pending.parts.push(...answer.part);
+      await pending.take(answer.part);
       return;
     }
     this.#pending.delete(answer.id);
     if ('error' in answer) pending.reject(errorOf(answer.error));
-    else pending.resolve(answer.ok ?? pending.parts);
+    else pending.resolve(answer.ok);
   }
 
   #end(error: ControlUnavailable): void {

@@ -14,7 +14,7 @@
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
 import { refusalCodes } from '../director/verbs.ts';
-import type { ConnectionEntry } from '../engines/engine.ts';
+import type { TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import * as table from './read-table.ts';
 import type { Reader } from './shape.ts';
@@ -36,7 +36,8 @@ export interface ControlBackend {
   settled(): Promise<void>;
   /** All services in the order they were added, or the one asked for; none when it does not exist. */
   list(service?: ServiceId): Promise<readonly ServiceListing[]>;
-  connections(): Promise<readonly ConnectionEntry[]>;
+  /** Hands over all connections, some at a time: the next when `take` is done with the ones before. */
+  connections(take: TakeConnections): Promise<void>;
   timeouts(): Timeouts | Promise<Timeouts>;
   /** Running sync daemons, master first. */
   syncDaemons(): readonly SyncDaemon[] | Promise<readonly SyncDaemon[]>;

@@ -95,7 +95,7 @@ class Session {
         await backend.settled();
         return null;
       case 'connections':
-        await this.#sendParts(request.id, await backend.connections());
+        await backend.connections((part) => this.#sendParts(request.id, part));
         return null;
       case 'timeouts':
         return await backend.timeouts();

@@ -1,7 +1,7 @@
 /** What `--engine auto` runs: the engine that is best here, or another in its place when that one cannot start. */
 import type { DestinationSettings, ServiceId, ServiceSettings } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
-import type { ConnectionEntry, Engine, EngineEvents, EngineName, EngineReport } from '../engines/engine.ts';
+import type { Engine, EngineEvents, EngineName, EngineReport, TakeConnections } from '../engines/engine.ts';
 
 export class FirstThatStarts implements Engine {
   #engine: Engine;
@@ -51,8 +51,8 @@ export class FirstThatStarts implements Engine {
     return this.#engine.report();
   }
 
-  connections(): Promise<readonly ConnectionEntry[]> {
-    return this.#engine.connections();
+  connections(take: TakeConnections): Promise<void> {
+    return this.#engine.connections(take);
   }
 
   stop(): Promise<number> {

@@ -6,7 +6,7 @@ import type { ControlBackend } from '../control/protocol.ts';
 import type { Director } from '../director/director.ts';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
-import type { ConnectionEntry, Engine } from '../engines/engine.ts';
+import type { Engine, TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import { listServices } from '../observe/listing.ts';
 import { RateEstimator, sampleInterval } from '../observe/rates.ts';
@@ -68,8 +68,8 @@ export class TableBackend implements ControlBackend {
     );
   }
 
-  connections(): Promise<readonly ConnectionEntry[]> {
-    return this.#parts.engine.connections();
+  connections(take: TakeConnections): Promise<void> {
+    return this.#parts.engine.connections(take);
   }
 
   timeouts(): Timeouts {

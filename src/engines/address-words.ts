@@ -16,7 +16,11 @@ export function addressWords(address: Address): AddressWords {
 }
 
 export function wordsAddress(words: Int32Array, family: 4 | 6): Address {
-  const bytes = new Uint8Array(family === 4 ? 4 : 16);
+  if (family === 4) {
+    const word = words[0] ?? 0;
+    return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
+  }
+  const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < bytes.length; at += 4) view.setInt32(at, words[at / 4] ?? 0);
   return formatAddress(bytes);

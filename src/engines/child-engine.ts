@@ -7,7 +7,7 @@ import type { Verb } from '../director/verbs.ts';
 import type { ForwarderProcess } from '../platform/forwarder-process.ts';
 import { startForwarder } from '../platform/forwarder-process.ts';
 import type { FromForwarder, Request, ToForwarder } from './child-protocol.ts';
-import type { ConnectionEntry, Engine, EngineEvents, EngineReport } from './engine.ts';
+import type { Engine, EngineEvents, EngineReport, TakeConnections } from './engine.ts';
 
 /** Milliseconds before a dead forwarder is started again; doubled while it keeps dying at once. */
 const FIRST_PAUSE = 100;
@@ -90,15 +90,14 @@ class ChildEngine implements Engine {
     return answer?.type === 'report' ? answer.report : { services: [] };
   }
 
-  async connections(): Promise<readonly ConnectionEntry[]> {
-    const parts: (readonly ConnectionEntry[])[] = [];
-    for (let from: number | undefined = 0; from !== undefined; ) {
+  /** The forwarder makes a part when it is asked for it, so that none waits anywhere. */
+  async connections(take: TakeConnections): Promise<void> {
+    for (let from: number | undefined = 0; from !== undefined;) {
       const answer: FromForwarder | undefined = await this.#ask('connections', from);
-      if (answer?.type !== 'connections') break;
-      parts.push(answer.connections);
+      if (answer?.type !== 'connections') return;
+      await take(answer.connections);
       from = answer.next;
     }
-    return parts.flat();
   }
 
   async stop(): Promise<number> {

@@ -12,6 +12,11 @@ import type { ConnectionEntry } from './engine.ts';
 
 const SCTP = 132;
 
+/** Rows of a part: some milliseconds of work. */
+const rowsOfPart = 2000;
+/** Where a part may begin: the slot of a template, or so much more than the slot of a connection. */
+const firstConnection = 2 ** 24;
+
 /** Templates first. @param now milliseconds */
 export function connectionRows(
   pool: Pool,
@@ -19,38 +24,57 @@ export function connectionRows(
   templates: PersistenceTable,
   now: number,
 ): ConnectionEntry[] {
-  return [
-    ...rows(pool, templates.table, now, (slot) => templates.stateName(slot)),
-    ...rows(pool, table, now, (slot) => stateName(table.protocol(slot), table.state(slot))),
-  ];
+  return [...connectionPart(pool, table, templates, now, 0, Infinity).connections];
 }
 
-function rows(
+/**
+ * The next few of them: what comes and goes between two parts may be in the list or not.
+ * @param from where the part before ended, 0 for the first
+ */
+export function connectionPart(
   pool: Pool,
   table: ConnectionTable,
+  templates: PersistenceTable,
   now: number,
-  state: (slot: number) => string,
-): ConnectionEntry[] {
-  const entries: ConnectionEntry[] = [];
-  const key = new ConnectionKey();
-  const words = new Int32Array(4);
-  table.forEach((slot) => {
-    table.key(slot, key);
-    const destination = table.destination(slot);
-    for (let word = 0; word < 4; word++) words[word] = pool.addressWord(destination, word);
-    entries.push({
-      protocol: protocolName(key.protocol),
-      state: state(slot),
-      expires: table.expires(slot, now),
-      client: key.clientAddress(),
-      clientPort: key.clientPort,
-      virtual: key.virtualAddress(),
-      virtualPort: key.virtualPort,
-      destination: wordsAddress(words, pool.family(destination)),
-      destinationPort: table.destinationPort(slot),
-    });
-  });
-  return entries;
+  from: number,
+  most = rowsOfPart,
+): ConnectionPart {
+  const connections: ConnectionEntry[] = [];
+  const tables = [
+    { table: templates.table, first: 0, state: (slot: number) => templates.stateName(slot) },
+    {
+      table,
+      first: firstConnection,
+      state: (slot: number) => stateName(table.protocol(slot), table.state(slot)),
+    },
+  ];
+  for (const { table, first, state } of tables) {
+    for (let slot = table.next(Math.max(0, from - first)); slot !== NO_SLOT; slot = table.next(slot + 1)) {
+      if (connections.length === most) return { connections, next: first + slot };
+      connections.push(row(pool, table, slot, state(slot), now));
+    }
+  }
+  return { connections };
+}
+
+const key = new ConnectionKey();
+const words = new Int32Array(4);
+
+function row(pool: Pool, table: ConnectionTable, slot: number, state: string, now: number): ConnectionEntry {
+  table.key(slot, key);
+  const destination = table.destination(slot);
+  for (let word = 0; word < 4; word++) words[word] = pool.addressWord(destination, word);
+  return {
+    protocol: protocolName(key.protocol),
+    state,
+    expires: table.expires(slot, now),
+    client: wordsAddress(key.client, key.family),
+    clientPort: key.clientPort,
+    virtual: wordsAddress(key.virtual, key.family),
+    virtualPort: key.virtualPort,
+    destination: wordsAddress(words, pool.family(destination)),
+    destinationPort: table.destinationPort(slot),
+  };
 }
 
 /** Templates of firewall marks belong to no transport protocol. */

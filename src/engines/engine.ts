@@ -32,7 +32,8 @@ export interface Engine {
   /** Resolves when all verbs so far are in force: a connection that is made now meets the table as it is. */
   settled(): Promise<void>;
   report(): Promise<EngineReport>;
-  connections(): Promise<readonly ConnectionEntry[]>;
+  /** Hands over all connections, some at a time: the next when `take` is done with the ones before. */
+  connections(take: TakeConnections): Promise<void>;
   /** Stops forwarding. Resolves to the number of open connections that it had to close. */
   stop(): Promise<number>;
 }
@@ -80,6 +81,8 @@ export interface ServiceReport {
 export interface EngineReport {
   readonly services: readonly ServiceReport[];
 }
+
+export type TakeConnections = (part: readonly ConnectionEntry[]) => void | Promise<void>;
 
 /** One row of the connection table (`ipvsadm -L -c`). */
 export interface ConnectionEntry {

@@ -5,7 +5,7 @@
  */
 import { familyOf } from '../util/ip.ts';
 import type { GuardedInterface, GuardState } from './guard-state.ts';
-import { nothing } from './guard-state.ts';
+import { guardedMark, nothing } from './guard-state.ts';
 
 /** What our tables hold. */
 export interface GuardContent {
@@ -111,16 +111,27 @@ const arriving = [
   'ether type 0x8100 goto priority-tag',
 ] as const;
 
+/** Of programs on this host. nft does not take loopback's frames for Ethernet's; they have no tags. */
+const arrivingLoopback = [
+  `meta mark ${guardedMark} return`,
+  'meta protocol ip goto arriving4',
+  'meta protocol ip6 goto arriving6',
+] as const;
+
 /** What leads from one content to the other, as one transaction; empty when they are equal. */
 export function changes(name: string, before: GuardContent, after: GuardContent): string {
   const commands: string[] = [];
   for (const [chain, { name: device }] of before.interfaces)
     if (after.interfaces.get(chain)?.name !== device) commands.push(`delete chain netdev ${name} ${chain}`);
-  for (const [chain, { name: device }] of after.interfaces) {
+  for (const [chain, { name: device, loopback }] of after.interfaces) {
     if (before.interfaces.get(chain)?.name === device) continue;
     const hook = `type filter hook ingress device "${device}" ${priority}`;
     commands.push(`add chain netdev ${name} ${chain} { ${hook} }`);
-    commands.push(...arriving.map((rule) => `add rule netdev ${name} ${chain} ${rule} ${tag}`));
+    commands.push(
+      ...(loopback === true ? arrivingLoopback : arriving).map(
+        (rule) => `add rule netdev ${name} ${chain} ${rule} ${tag}`,
+      ),
+    );
   }
   for (const [set, wanted] of after.sets) {
     const present = before.sets.get(set) ?? new Set();

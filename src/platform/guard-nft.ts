@@ -6,24 +6,25 @@ import type { GuardedInterface, GuardState } from './guard-state.ts';
 import { nothing } from './guard-state.ts';
 import type { GuardCount, GuardCounters, KernelGuard } from './kernel-guard.ts';
 import { Netlink } from './netlink.ts';
+import type { ToolResult } from './run-tool.ts';
 import { runTool, runToolSync } from './run-tool.ts';
 import { Turns } from './turns.ts';
 
 /** @returns why nft cannot be used, when it cannot */
 export async function openNftGuard(name: string): Promise<KernelGuard | string> {
-  let leftovers = 0;
-  for (const family of tableFamilies) {
-    const leftover = await runTool('nft', ['-t', 'list', 'table', family, name]);
-    if (leftover.missing) return 'nft: not installed';
-    if (leftover.failure !== undefined) continue;
-    if (!leftover.stdout.includes('comment "directord"'))
+  const leftovers = await Promise.all(
+    tableFamilies.map((family) => runTool('nft', ['-t', 'list', 'table', family, name])),
+  );
+  for (const [at, family] of tableFamilies.entries()) {
+    const { missing, failure, stdout } = leftovers[at] as ToolResult;
+    if (missing) return 'nft: not installed';
+    if (failure === undefined && !stdout.includes('comment "directord"'))
       throw new Error(
         `nft: the table ${family} ${name} is not directord's: rename it, or choose another control socket`,
       );
-    leftovers += 1;
   }
   const guard = new NftGuard(name);
-  if (leftovers === tableFamilies.length) return guard;
+  if (leftovers.every(({ failure }) => failure === undefined)) return guard;
   const { failure } = await runTool('nft', ['-f', '-'], wholeTables(name, contentOf(nothing)));
   return failure === undefined ? guard : `nft -f -: ${failure}`;
 }
@@ -52,7 +53,7 @@ class NftGuard implements KernelGuard {
       const text = changes(this.#name, this.#content, wanted);
       if (text === '') return;
       const { failure } = await runTool('nft', ['-f', '-'], text);
-      // Somebody changed or flushed our tables; or an interface is gone, and the kernel has removed its chain (before Linux 6.16).
+      // Somebody changed or flushed our tables; or an interface is gone, and older kernels have removed its chain.
       if (failure !== undefined) await this.#whole(wanted);
       else await this.#done(wanted);
     });
@@ -86,7 +87,7 @@ class NftGuard implements KernelGuard {
     if (before === undefined || !sameInterfaces(before, content)) this.#parts = await this.#list();
   }
 
-  /** Our sets, counters and chains by name; without what is not there. */
+  /** Our sets, counters and chains by name. nft 1.0.6 cannot list two tables at once. */
   async #list(): Promise<ReadonlyMap<string, string>> {
     const tables = await Promise.all(
       tableFamilies.map((family) => runTool('nft', ['-s', '-t', 'list', 'table', family, this.#name])),
@@ -111,13 +112,12 @@ class NftGuard implements KernelGuard {
 
   counters(): Promise<GuardCounters> {
     return this.#turns.take(async () => {
-      const [arriving, input] = await Promise.all(
-        tableFamilies.map((family) => nft(['list', 'counters', 'table', family, this.#name])),
-      );
+      const both = tableFamilies.map((family) => `list counters table ${family} ${this.#name}`).join('; ');
+      const text = await nft([both]);
       return {
-        services: countOf(arriving, 'services'),
-        replies: countOf(arriving, 'replies'),
-        marks: countOf(input, 'marks'),
+        services: countOf(text, 'services'),
+        replies: countOf(text, 'replies'),
+        marks: countOf(text, 'marks'),
       };
     });
   }
@@ -145,7 +145,7 @@ async function nft(args: readonly string[], input = ''): Promise<string> {
   return stdout;
 }
 
-function countOf(text: string | undefined, name: string): GuardCount {
-  const found = new RegExp(`counter ${name} \\{[^}]*?packets (\\d+) bytes (\\d+)`).exec(text ?? '');
+function countOf(text: string, name: string): GuardCount {
+  const found = new RegExp(`counter ${name} \\{[^}]*?packets (\\d+) bytes (\\d+)`).exec(text);
   return { packets: Number(found?.[1] ?? 0), bytes: Number(found?.[2] ?? 0) };
 }

@@ -26,6 +26,7 @@ export interface GuardClaims {
 export interface GuardedInterface {
   readonly index: number;
   readonly name: string;
+  readonly loopback?: boolean;
 }
 
 export interface GuardState extends GuardClaims {
@@ -36,3 +37,6 @@ export interface GuardState extends GuardClaims {
 }
 
 export const nothing: GuardState = { services: [], replies: [], marks: [], interfaces: [], own: [] };
+
+/** Firewall mark (SO_MARK) of what the engine itself gives to this host's stack: "DIRD". The guard lets it pass. */
+export const guardedMark = 0x44495244;

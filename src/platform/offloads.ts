@@ -59,6 +59,22 @@ export function switchOffloadsOff(
   };
 }
 
+/**
+ * Opens a capture whose ring has large slots. libpcap asks for them while some offload is on, so one is on for that moment.
+ * @throws what `open` throws
+ */
+export function withLargeSlots<Opened>(interfaceName: string, open: () => Opened): Opened {
+  const ethtool = new Ethtool(interfaceName);
+  const [first = ''] = enlarging;
+  if (active(ethtool, enlarging).length > 0) return open();
+  ethtool.set([first], true);
+  try {
+    return open();
+  } finally {
+    ethtool.set([first], false);
+  }
+}
+
 /** Puts back exactly what was changed. @throws when the interface is gone */
 export function restoreOffloads(change: OffloadChange): void {
   if (change.switchedOff.length > 0) new Ethtool(change.interface).set(change.switchedOff, true);

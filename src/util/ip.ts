@@ -20,14 +20,15 @@ export function addressBytes(address: Address): Uint8Array {
 
 /** The canonical form of IPv4 or IPv6 text, or undefined when the text is neither. Zone ids are not accepted. */
 export function canonicalAddress(text: string): Address | undefined {
-  if (isIPv4(text)) return formatAddress(ipv4Bytes(text));
+  // leading zeros are no IPv4, so there is but one way to write it
+  if (isIPv4(text)) return text;
   if (isIPv6(text) && !text.includes('%')) return formatAddress(ipv6Bytes(text));
   return undefined;
 }
 
 /** RFC 5952 text of 16 bytes, or a dotted quad of 4. Mapped addresses print as `::ffff:a.b.c.d`, as inet_ntop does. */
 export function formatAddress(bytes: Uint8Array): Address {
-  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length === 4) return `${bytes[0] ?? 0}.${bytes[1] ?? 0}.${bytes[2] ?? 0}.${bytes[3] ?? 0}`;
   const words = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
   const [start, length] = longestZeroRun(words);
   const dottedTail =

@@ -83,7 +83,9 @@ export class Lab {
         const services = found === undefined ? [] : 'id' in found ? [found] : found;
         return Promise.resolve(listServices(services, report, rates ?? { rates: () => zeroCounters }));
       },
-      connections: () => Promise.resolve(connections),
+      connections: async (take) => {
+        await take(connections);
+      },
       timeouts: () => director.timeouts(),
       syncDaemons: () => director.syncDaemons(),
     };

@@ -39,8 +39,8 @@ function backendOf(director: Director, by = 'control'): ControlBackend {
       const services = found.filter((each) => each !== undefined);
       return Promise.resolve(listServices(services, { services: [] }, { rates: () => zeroCounters }));
     },
-    connections: () =>
-      Promise.resolve([
+    connections: async (take) => {
+      await take([
         {
           protocol: 'tcp',
           state: 'ESTABLISHED',
@@ -52,7 +52,8 @@ function backendOf(director: Director, by = 'control'): ControlBackend {
           destination: '192.168.1.1',
           destinationPort: 8080,
         },
-      ]),
+      ]);
+    },
     timeouts: () => director.timeouts(),
     syncDaemons: () => director.syncDaemons(),
   };
@@ -129,7 +130,9 @@ t.test('a client can do and ask everything', async (t) => {
   const [service] = await client.list(web);
   t.same(service?.destinations[0]?.id, { address: '192.168.1.1', port: 80 });
   t.same(await client.list({ ...web, port: 81 }), [], 'a service that is not there');
-  t.equal((await client.connections())[0]?.expires, 899.5);
+  await client.connections(([entry]) => {
+    t.equal(entry?.expires, 899.5);
+  });
   await client.apply({ verb: 'set-timeouts', timeouts: { tcp: 1, tcpFin: 0, udp: 0 } });
   t.same(await client.timeouts(), { tcp: 1, tcpFin: 120, udp: 300 });
   t.same(await client.syncDaemons(), []);

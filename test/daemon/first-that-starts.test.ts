@@ -26,7 +26,7 @@ function fake(name: EngineName, calls: string[], obstacle?: string): Engine {
     refuses: () => `not by ${name}`,
     settled: () => Promise.resolve(),
     report: () => Promise.resolve({ services: [] }),
-    connections: () => Promise.resolve([]),
+    connections: () => Promise.resolve(),
     stop: () => {
       note('stop');
       return Promise.resolve(7);

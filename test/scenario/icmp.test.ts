@@ -58,8 +58,9 @@ scenario(
 );
 
 /**
- * Nobody on these paths may cut: 1400 bytes behind the director, 1300 on the way to the client far away. Both ends offer
- * segments of 1460 bytes all the same, so they depend on being told.
+ * Nobody on these paths may cut: 1400 bytes behind the director, and on the way to the client far away 1350 by the
+ * director's route and 1300 behind the next router. All ends offer segments of 1460 bytes all the same, so they depend
+ * on being told.
  */
 async function narrow(lab: Lab): Promise<void> {
   const run = async (host: Lab['client'], ...commands: readonly string[]): Promise<void> => {
@@ -77,7 +78,12 @@ async function narrow(lab: Lab): Promise<void> {
       `-6 route change default via 2001:db8:2::${router} advmss 1440`,
     );
   }
-  await run(lab.director, 'link set back mtu 1400');
+  await run(
+    lab.director,
+    'link set back mtu 1400',
+    'route change 10.3.0.0/24 via 10.1.0.2 mtu 1350',
+    '-6 route change 2001:db8:3::/64 via 2001:db8:1::2 mtu 1350',
+  );
   await run(lab.client, 'link set far mtu 1300');
   await run(
     lab.far,

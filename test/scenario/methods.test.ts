@@ -36,6 +36,13 @@ for (const routing of ['nat', 'direct', 'tunnel'] as const) {
       'the same by IPv6',
     );
 
+    if (routing === 'nat') {
+      const urls = [page, `http://[${lab.vip6}]/client.html`];
+      const own = await lab.director.run(['curl', '-sS', '--max-time', '5', ...urls]);
+      const seen = new RegExp(`^rs\\d ${lab.vip}\nrs\\d ${lab.vip6}\n$`);
+      t.match(own, { code: 0, stdout: seen }, 'a program on the director is a client like others');
+    }
+
     await lab.servers[0]?.kill();
     await lab.untilPool(lab.servers.slice(1), 10);
     t.same(tally(await lab.curl(4, page)), { 'rs2 10.1.0.2': 2, 'rs3 10.1.0.2': 2 }, 'without a dead one');

@@ -4,9 +4,11 @@ import { openCapture } from '../../platform/capture.ts';
 import type { Link, Netlink } from '../../platform/netlink.ts';
 import type { OffloadRecord } from '../../platform/offload-record.ts';
 import type { RingSlots } from '../../platform/offloads.ts';
-import { lowerInterfaces } from '../../platform/offloads.ts';
+import { lowerInterfaces, withLargeSlots } from '../../platform/offloads.ts';
 import { captureLinks, ethernetLinks } from './interfaces.ts';
 
+/** Programs on this host are clients of modest pace. */
+const loopbackRingBytes = 8 << 20;
 /** Of each capture: 21,000 frames of MTU size, some 70 ms at full speed; or 1,000 of 64 KiB. */
 const ringBytes = { mtu: 32 << 20, large: 64 << 20 } as const;
 
@@ -24,6 +26,8 @@ interface Captured {
   slots: RingSlots;
   readonly changes: readonly ReturnType<OffloadRecord['switchOff']>[];
   lost: number;
+  /** Frames that not even large slots could hold. */
+  cut: number;
 }
 
 export type MakeFilter = (link: 'ethernet' | 'raw', room: number) => Uint8Array;
@@ -34,6 +38,8 @@ export class Interfaces {
   readonly #failed = new Set<string>();
   #down: readonly Link[] = [];
   #makeFilter: MakeFilter | undefined;
+  /** Also captures on `lo`, where programs on this host are clients of the virtual services. */
+  loopback = false;
 
   constructor(parts: InterfacesParts) {
     this.#parts = parts;
@@ -41,6 +47,14 @@ export class Interfaces {
 
   names(): string[] {
     return Array.from(this.#captured.values(), ({ link }) => link.name);
+  }
+
+  /** Where nothing is merged and cut but by the kernel itself, and offloads are no hindrance. */
+  #changeOffloads(link: Link, slots: RingSlots): Captured['changes'] {
+    if (link.loopback) return [];
+    return [...lowerInterfaces(link.name), link.name].map((name) =>
+      this.#parts.offloads.switchOff(name, slots),
+    );
   }
 
   /** Those that are captured on, or will be when they come up: what arrives in the meantime is not the kernel's either. */
@@ -56,7 +70,8 @@ export class Interfaces {
   /** Opens captures on interfaces that came, closes those of interfaces that went. */
   refresh(): void {
     const links = this.#parts.netlink.links();
-    const wanted = new Map(captureLinks(links).map((link) => [link.index, link]));
+    const own = this.loopback ? links.filter(({ loopback, up }) => loopback && up) : [];
+    const wanted = new Map([...captureLinks(links), ...own].map((link) => [link.index, link]));
     this.#down = ethernetLinks(links).filter(({ up }) => !up);
     for (const [index, { link }] of this.#captured) {
       if (wanted.get(index)?.name !== link.name) this.#close(index);
@@ -82,7 +97,11 @@ export class Interfaces {
         lines.push(
           `${captured.link.name}: ${captured.lost} packets lost, more than can be forwarded came in`,
         );
-      captured.lost = 0;
+      if (captured.cut > 0)
+        lines.push(
+          `${captured.link.name}: ${captured.cut} packets lost, longer than can be captured: switch off TSO and GSO at its other end`,
+        );
+      captured.lost = captured.cut = 0;
     }
     return lines;
   }
@@ -97,7 +116,11 @@ export class Interfaces {
    */
   enlarge(index: number): void {
     const captured = this.#captured.get(index);
-    if (captured === undefined || captured.slots === 'large') return;
+    if (captured === undefined) return;
+    if (captured.slots === 'large') {
+      captured.cut++;
+      return;
+    }
     captured.slots = 'large';
     // not between two frames of the capture that is to be closed
     setImmediate(() => {
@@ -112,9 +135,7 @@ export class Interfaces {
 
   #open(link: Link, slots: RingSlots): void {
     try {
-      const changes = [...lowerInterfaces(link.name), link.name].map((name) =>
-        this.#parts.offloads.switchOff(name, slots),
-      );
+      const changes = this.#changeOffloads(link, slots);
       const offloads = changes.flatMap(({ interface: name, switchedOff }) =>
         switchedOff.map((offload) => `${name} ${offload}`),
       );
@@ -126,16 +147,9 @@ export class Interfaces {
         this.#parts.problem(
           `these offloads cannot be switched off, packets may be lost: ${refused.join(', ')}`,
         );
-      const capture = openCapture(
-        link.name,
-        { ringBytes: ringBytes[slots] },
-        {
-          frame: (frame, length) => {
-            this.#parts.frame(link, frame, length);
-          },
-        },
-      );
-      this.#captured.set(link.index, { link, capture, slots, changes, lost: 0 });
+      const open = (): Capture => this.#openCapture(link, slots);
+      const capture = slots === 'large' ? withLargeSlots(link.name, open) : open();
+      this.#captured.set(link.index, { link, capture, slots, changes, lost: 0, cut: 0 });
       if (this.#makeFilter !== undefined) this.#filter(capture, this.#makeFilter);
       this.#failed.delete(link.name);
     } catch (error) {
@@ -143,6 +157,15 @@ export class Interfaces {
         this.#parts.problem(`no packets of ${link.name}: ${(error as Error).message}`);
       this.#failed.add(link.name);
     }
+  }
+
+  #openCapture(link: Link, slots: RingSlots): Capture {
+    const options = { ringBytes: link.loopback ? loopbackRingBytes : ringBytes[slots] };
+    return openCapture(link.name, options, {
+      frame: (frame, length) => {
+        this.#parts.frame(link, frame, length);
+      },
+    });
   }
 
   #close(index: number): void {

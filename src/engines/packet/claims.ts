@@ -31,6 +31,7 @@ export class Claims {
   readonly #virtual = new EndpointMap();
   readonly #replies = new EndpointMap();
   readonly #hosts = new EndpointMap();
+  readonly #virtualHosts = new EndpointMap();
   readonly #marks = { 4: new Set<number>(), 6: new Set<number>() };
   readonly #words = new Int32Array(4);
 
@@ -48,6 +49,7 @@ export class Claims {
         const { protocol, address } = id;
         services.set(`${protocol} ${address} ${port}`, { family, protocol, address, port });
         this.#virtual.set(protocolNumber(protocol), family, addressWords(address).words, port, 1);
+        this.#virtualHosts.set(0, family, addressWords(address).words, 0, 1);
       }
       for (const destination of destinations) {
         if (destination.settings.forwarding !== 'masq') continue;
@@ -91,6 +93,13 @@ export class Claims {
     if (packet.hasPorts) return has(this.#replies, packet, this.#words, packet.sourcePort);
     if (packet.fragmentOffset === 0 && !isError(packet)) return false;
     return this.#hosts.get(0, packet.family, this.#words, 0) !== ABSENT;
+  }
+
+  /** Stopped too, but for this host: a program on it is a client of the service, or checks the server from the virtual address. */
+  stopsReplyToVirtual(packet: IpPacket): boolean {
+    packet.copyDestination(this.#words);
+    const toVirtual = this.#virtualHosts.get(0, packet.family, this.#words, 0) !== ABSENT;
+    return toVirtual && this.stopsReply(packet);
   }
 
   hasMark(family: 4 | 6, mark: number): boolean {

@@ -56,6 +56,8 @@ export class Forwarder {
   /** Bytes of the largest fragment that the packet came in, or 0 when it came whole. */
   #most = 0;
   #now = 0;
+  #fromSelf = false;
+  readonly #words = new Int32Array(4);
 
   constructor(parts: ForwarderParts) {
     this.#parts = parts;
@@ -76,14 +78,23 @@ export class Forwarder {
    * @param available - bytes from there on
    * @param now - milliseconds
    * @param linkMtu - of the interface that it came in on; longer TCP packets are cut as a network card would have done
+   * @param fromSelf - a program on this host sent it; from outside such a source is a lie
    */
-  forward(bytes: Uint8Array, at: number, available: number, now: number, linkMtu = Infinity): Verdict {
+  forward(
+    bytes: Uint8Array,
+    at: number,
+    available: number,
+    now: number,
+    linkMtu = Infinity,
+    fromSelf = false,
+  ): Verdict {
     let packet = this.#view;
     this.#packet = packet;
     this.#now = now;
+    this.#fromSelf = fromSelf;
     this.#transmitter.linkMtu = linkMtu;
     if (packet.read(bytes, at, available) !== Malformed.none) return this.#parts.drops.drop(Drop.malformed);
-    if (isMartian(packet) || this.#isFromThisHost(packet)) return this.#parts.drops.drop(Drop.martian);
+    if (isMartian(packet)) return this.#parts.drops.drop(Drop.martian);
     if (!this.#parts.services.any(packet.family)) return Verdict.pass;
     if (isSourceRouted(packet)) return this.#parts.drops.drop(Drop.sourceRouted);
     this.#most = 0;
@@ -98,17 +109,24 @@ export class Forwarder {
       case UDP:
         return this.#transport(packet);
       case Protocol.icmp:
-        return packet.family === 4 ? this.#translation.handle(packet, now) : Verdict.pass;
+        return packet.family === 4 ? this.#icmpMessage(packet) : Verdict.pass;
       case Protocol.icmpv6:
-        return packet.family === 6 ? this.#translation.handle(packet, now) : Verdict.pass;
+        return packet.family === 6 ? this.#icmpMessage(packet) : Verdict.pass;
       default:
         return Verdict.pass;
     }
   }
 
-  #isFromThisHost(packet: IpPacket): boolean {
-    packet.copySource(this.#replyKey.client);
-    return this.#parts.egress.isOwn(this.#replyKey.client, packet.family);
+  #icmpMessage(packet: IpPacket): Verdict {
+    if (this.#isForged(packet)) return this.#parts.drops.drop(Drop.martian);
+    return this.#translation.handle(packet, this.#now);
+  }
+
+  /** It came from outside with an address of this host as its source. */
+  #isForged(packet: IpPacket): boolean {
+    if (this.#fromSelf) return false;
+    packet.copySource(this.#words);
+    return this.#parts.egress.isOwn(this.#words, packet.family);
   }
 
   /** Whether the packet of the last verdict is addressed to this host itself. */
@@ -151,9 +169,8 @@ export class Forwarder {
       if (connections.find(this.#key) !== NO_SLOT) return this.#parts.drops.drop(Drop.destinationDeleted);
     } else {
       keyOfReply(this.#replyKey, packet);
-      const reply = connections.findReply(this.#replyKey);
-      if (reply !== NO_SLOT && (connections.flags(reply) & METHOD_MASK) === Method.masq)
-        return this.#output(reply, packet);
+      const reply = connections.findReply(this.#replyKey, METHOD_MASK);
+      if (reply !== NO_SLOT) return this.#output(reply, packet);
       if (settings.nat_icmp_send !== 0 && this.#isStrayReply(packet)) return this.#rejectStrayReply(packet);
     }
     return this.#new(packet);
@@ -186,6 +203,7 @@ export class Forwarder {
   }
 
   #new(packet: IpPacket): Verdict {
+    if (this.#isForged(packet)) return this.#parts.drops.drop(Drop.martian);
     const made = this.#fresh.place(packet, this.#key, this.#now);
     if (made !== NewConnections.made) return made;
     const { slot, destination } = this.#fresh.placed;

@@ -12,6 +12,7 @@ import { Icmpv6Type, isIcmpv6Error } from '../../wire/icmpv6.ts';
 import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
 import { Protocol } from '../../wire/protocols.ts';
 import { decrementTtl, rewriteDestination, rewriteSource } from '../../wire/rewrite.ts';
+import type { Server } from './destinations.ts';
 import { Method } from './destinations.ts';
 import { NO_HOP } from './egress.ts';
 import { keyOfFlow, keyOfReply } from './flow-keys.ts';
@@ -65,11 +66,8 @@ export class IcmpTranslation {
     if (slot !== NO_SLOT) return this.#toServer(packet, slot);
     // the server's side quotes what the server got: a flow that was translated to its address
     keyOfFlow(this.#key, quoted);
-    slot = connections.findReply(this.#key);
-    if (slot !== NO_SLOT && (connections.flags(slot) & METHOD_MASK) === Method.masq) {
-      return this.#toClient(packet, slot, now);
-    }
-    return Verdict.pass;
+    slot = connections.findReply(this.#key, METHOD_MASK);
+    return slot === NO_SLOT ? Verdict.pass : this.#toClient(packet, slot, now);
   }
 
   #toServer(packet: IpPacket, slot: number): Verdict {
@@ -120,12 +118,14 @@ export class IcmpTranslation {
     keyOfFlow(this.#key, inner);
     const slot = connections.find(this.#key);
     if (slot === NO_SLOT || (connections.flags(slot) & METHOD_MASK) !== Method.tunnel) return Verdict.pass;
+    const server = destinations.at(connections.destination(slot));
+    // who knows no more than the client's address and the virtual one makes it up
+    if (server === undefined || !this.#isTo(outer, server)) return Verdict.pass;
     if (!transportIsValid(packet)) return drops.drop(Drop.badChecksum);
     const { bytes, transport } = packet;
     const type = bytes[transport] as number;
     const code = bytes[transport + 1] as number;
     const mtu = packet.family === 4 ? read16(bytes, transport + 6) : read32(bytes, transport + 4) >>> 0;
-    const server = destinations.at(connections.destination(slot));
     const tooBig =
       packet.family === 4
         ? type === IcmpType.unreachable && code === UnreachableCode.fragmentationNeeded
@@ -134,11 +134,16 @@ export class IcmpTranslation {
       if (inner.family === packet.family) this.#icmp.relay(inner, type, code, 0);
       return Verdict.sent;
     }
-    if (server !== undefined) egress.learnMtu(server.words, server.family, mtu);
+    egress.learnMtu(server.words, server.family, mtu);
     if (inner.family === 4 && !inner.dontFragment) return Verdict.sent;
     const spent = at - outer.at;
     this.#icmp.tooBig(inner, mtu > LEAST_MTU + spent ? mtu - spent : mtu);
     return Verdict.sent;
+  }
+
+  #isTo(outer: IpPacket, { family, words }: Server): boolean {
+    outer.copyDestination(this.#words);
+    return outer.family === family && this.#words.every((word, i) => word === words[i]);
   }
 }
 

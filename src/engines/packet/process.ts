@@ -8,6 +8,7 @@ import type { Mailbox } from '../../platform/mailbox.ts';
 import { openMailbox } from '../../platform/mailbox.ts';
 import type { Link } from '../../platform/netlink.ts';
 import { Netlink } from '../../platform/netlink.ts';
+import { guardedMark } from '../../platform/guard-state.ts';
 import type { PacketFilterClient } from '../../platform/packet-filter-client.ts';
 import { openPacketFilter } from '../../platform/packet-filter-client.ts';
 import { OffloadRecord } from '../../platform/offload-record.ts';
@@ -38,8 +39,9 @@ const beat = 5;
 const second = 1000;
 /** Milliseconds over which complaints are gathered into one log line. */
 const window = 5000;
-/** SO_MARK of what we send through the kernel's routing, so that it can be told from other traffic: "DIRD". */
-const ownMark = 0x44495244;
+
+/** Segments of programs on this host are cut to what any network takes: `lo` itself has no limit that matters. */
+const ordinaryMtu = 1500;
 
 const ethernetHeader = 14;
 const ethertypeArp = 0x0806;
@@ -131,6 +133,8 @@ class PacketProcess {
       interfaces: captureLinks(this.#links.links()),
     });
     this.#filter = filter;
+    // iptables sees packets of this host's programs too late
+    this.#interfaces.loopback = filter.means === 'nft';
     this.#refreshInterfaces();
     this.#guarding = new Guarding({
       guard: filter,
@@ -167,7 +171,8 @@ class PacketProcess {
         ethernetHeader,
         length - ethernetHeader,
         now,
-        link.mtu,
+        link.loopback ? ordinaryMtu : link.mtu,
+        link.loopback,
       );
       if (verdict === Verdict.pass) this.#pass();
       else if (verdict === Verdict.drop && isCut(frame, length, link)) this.#interfaces.enlarge(link.index);
@@ -182,8 +187,9 @@ class PacketProcess {
   #pass(): void {
     const { forwarder } = this.#table;
     const { packet } = forwarder;
-    if (this.#claims.hasVirtual(packet) || this.#isMarked(packet))
-      this.#egress.local(packet.bytes, packet.at, packet.length);
+    const stopped =
+      this.#claims.hasVirtual(packet) || this.#isMarked(packet) || this.#claims.stopsReplyToVirtual(packet);
+    if (stopped) this.#egress.local(packet.bytes, packet.at, packet.length);
     else if (this.#claims.stopsReply(packet) && !forwarder.isForThisHost()) forwarder.routeOn();
   }
 
@@ -213,7 +219,7 @@ class PacketProcess {
   #rawSender(family: 4 | 6): RawSender {
     const known = this.#raw.get(family);
     if (known !== undefined) return known;
-    const sender = openRawSender(family, ownMark);
+    const sender = openRawSender(family, guardedMark);
     this.#raw.set(family, sender);
     return sender;
   }
@@ -285,7 +291,9 @@ class PacketProcess {
   }
 
   #updateGuard(): void {
-    const own = ownAddresses(this.#links.addresses());
+    // replies to a virtual address belong to a program on this host that is a client of the service
+    const { virtual } = this.#claims;
+    const own = ownAddresses(this.#links.addresses()).filter((address) => !virtual.includes(address));
     this.#guarding?.want({ ...this.#claims.state, interfaces: this.#interfaces.guarded(), own });
   }
 
@@ -293,7 +301,7 @@ class PacketProcess {
     const { virtual, servers, marked } = this.#claims;
     const own = ownAddresses(this.#links.addresses());
     this.#interfaces.setFilter((link, room) =>
-      captureFilter({ virtual, servers, own }, { link, room: marked ? 0 : room }),
+      captureFilter({ virtual, servers, own }, { link, room: marked ? 0 : room, notMarked: guardedMark }),
     );
   }
 

@@ -4,6 +4,8 @@
  */
 import type { Address } from '../../util/ip.ts';
 
+const MOST_LINES = 10;
+
 interface Silence {
   clients: number;
   last: Address;
@@ -23,18 +25,22 @@ export class Unanswered {
     }
   }
 
-  /** One line a destination for the log; begins anew. */
+  /** One line a destination for the log, but not of all of them when they are many; begins anew. */
   lines(nameOf: (destination: number) => string): string[] {
-    const lines = [...this.#silences].map(([destination, { clients, last, neighbours }]) => {
-      const times =
-        clients === 1
-          ? `client ${last} had to ask again`
-          : `clients had to ask again ${clients} times (such as ${last})`;
-      const why = neighbours
-        ? 'client and real server are on the same network, where replies bypass the director: move one of them, or use gate'
-        : 'is the server up, and is the director its default gateway?';
-      return `no reply of ${nameOf(destination)} came through the director, ${times}: ${why}`;
-    });
+    const lines = [...this.#silences]
+      .slice(0, MOST_LINES)
+      .map(([destination, { clients, last, neighbours }]) => {
+        const times =
+          clients === 1
+            ? `client ${last} had to ask again`
+            : `clients had to ask again ${clients} times (such as ${last})`;
+        const why = neighbours
+          ? 'client and real server are on the same network, where replies bypass the director: move one of them, or use gate'
+          : 'is the server up, and is the director its default gateway?';
+        return `no reply of ${nameOf(destination)} came through the director, ${times}: ${why}`;
+      });
+    const more = this.#silences.size - lines.length;
+    if (more > 0) lines.push(`no replies of ${more} more real servers came through the director`);
     this.#silences.clear();
     return lines;
   }

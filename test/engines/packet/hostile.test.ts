@@ -3,6 +3,7 @@
  * packet engine's forwarder; the addresses are those of the packet stories.
  */
 import t from 'tap';
+import { decode } from '../../support/packet-decode.ts';
 import { encode } from '../../support/packet-encode.ts';
 import type { PacketText } from '../../support/packet-text.ts';
 import { beginning } from '../../support/story-runner.ts';
@@ -101,6 +102,48 @@ t.test('an ACK does not make a connection that no server has answered', async (t
     rows.some(({ client }) => client === at(2)),
     'and make room for those that a server answered',
   );
+});
+
+t.test('a packet to another service of the same server does not take the replies of a connection away', async (t) => {
+  const subject = await director([
+    ...nat,
+    '-A -t 10.1.0.101:80 -s rr',
+    '-a -t 10.1.0.101:80 -r 10.2.0.11:80 -g',
+  ]);
+  subject.forward('client', encode(syn('10.1.0.2')), beginning);
+  subject.forward('client', encode(syn('10.1.0.2', 50001, '10.1.0.101')), beginning);
+  const reply: PacketText = {
+    src: '10.2.0.11',
+    dst: '10.1.0.2',
+    tcp: { sport: 80, dport: 50001, flags: 'SA' },
+  };
+  const { out } = subject.forward('server', encode(reply), beginning);
+  t.same(
+    out.map(({ to, packet }) => [to, decode(packet).src]),
+    [['client', '10.1.0.100']],
+  );
+});
+
+t.test('who does not know the address of a tunnel does not set its MTU', async (t) => {
+  const subject = await director(['-A -t 10.1.0.100:80 -s rr', '-a -t 10.1.0.100:80 -r 10.2.0.11:80 -i']);
+  const data: PacketText = {
+    ...syn('10.1.0.2'),
+    tcp: { sport: 50001, dport: 80, flags: 'A', data: 'x*1200' },
+  };
+  const error = (dst: string): PacketText => ({
+    src: '198.51.100.66',
+    dst: '10.2.0.1',
+    icmp: { is: 'fragmentation needed', mtu: 600, quotes: { src: '10.2.0.1', dst, ipip: syn('10.1.0.2') } },
+  });
+  const sentOn = (): boolean => {
+    const { out } = subject.forward('client', encode(data), beginning);
+    return out.length === 1 && out[0]?.to === 'rs1';
+  };
+  subject.forward('client', encode(syn('10.1.0.2')), beginning);
+  t.equal(subject.forward('client', encode(error('10.2.0.77')), beginning).verdict, 'pass');
+  t.ok(sentOn());
+  subject.forward('server', encode(error('10.2.0.11')), beginning);
+  t.notOk(sentOn(), 'a router on the way does');
 });
 
 for (const kind of floodKinds) {

@@ -10,7 +10,20 @@ import { encodeSockaddr } from '../../../src/engines/relay/socket-address.ts';
 import * as c from '../../../src/platform/libc.ts';
 import { roundRobin } from '../../support/table.ts';
 import { until } from '../../support/until.ts';
-import { accepts, add, entry, host, leave, named, open, problems, relay, serve, service } from './stage.ts';
+import {
+  accepts,
+  add,
+  connections,
+  entry,
+  host,
+  leave,
+  named,
+  open,
+  problems,
+  relay,
+  serve,
+  service,
+} from './stage.ts';
 
 const MSG_OOB = 1;
 const MSG_DONTWAIT = 0x40;
@@ -129,7 +142,7 @@ t.test('a client that resets after its FIN is gone at once', async (t) => {
   const id = await service([await serve(() => undefined, true)]);
   const client = rawClient(id.port);
   const waiting = async (): Promise<boolean> =>
-    (await relay.connections()).some((one) => one.virtualPort === id.port && one.state === 'CLOSE_WAIT');
+    (await connections()).some((one) => one.virtualPort === id.port && one.state === 'CLOSE_WAIT');
   c.shutdown(client, c.SHUT_WR);
   await until(waiting);
   c.setsockopt(client, c.SOL_SOCKET, c.SO_LINGER, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), 8);

@@ -10,6 +10,7 @@ import { until } from '../../support/until.ts';
 import {
   accepts,
   add,
+  connections,
   destinations,
   entry,
   freePort,
@@ -55,7 +56,7 @@ t.test('a closed connection is counted as inactive and shown in the state that I
   socket.end();
   await once(socket, 'close');
   const closed = await until(async () =>
-    (await relay.connections()).find((one) => one.clientPort === from && one.state === 'TIME_WAIT'),
+    (await connections()).find((one) => one.clientPort === from && one.state === 'TIME_WAIT'),
   );
   t.equal(closed.virtualPort, id.port);
   t.ok(closed.expires > 100, 'for two minutes');
@@ -161,9 +162,7 @@ t.test('a persistent service sends a client where it went before', async (t) => 
     (await destinations(id)).map(({ persistent }) => persistent).toSorted((a, b) => a - b),
     [0, 1],
   );
-  const template = (await relay.connections()).find(
-    (one) => one.virtualPort === id.port && one.clientPort === 0,
-  );
+  const template = (await connections()).find((one) => one.virtualPort === id.port && one.clientPort === 0);
   t.match(template, { state: 'ASSURED', client: host });
 });
 

@@ -104,7 +104,15 @@ export async function destinations(id: ServiceId): Promise<readonly DestinationR
 }
 
 export async function entry(socket: Socket): Promise<ConnectionEntry | undefined> {
-  return (await relay.connections()).find((one) => one.clientPort === socket.localPort);
+  return (await connections()).find((one) => one.clientPort === socket.localPort);
+}
+
+export async function connections(): Promise<readonly ConnectionEntry[]> {
+  const all: ConnectionEntry[] = [];
+  await relay.connections((part) => {
+    all.push(...part);
+  });
+  return all;
 }
 
 export async function leave(): Promise<void> {

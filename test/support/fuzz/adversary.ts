@@ -24,9 +24,10 @@ interface Flow {
   readonly to: number;
 }
 
-/** Who cannot be the source of a packet from outside: nobody, groups, everybody, this host itself. */
-const impossibleSources = [
-  ...ownAddresses,
+/** Who cannot be the source of any packet: nobody, groups, everybody, loopback. */
+const martians = [
+  '127.0.0.1',
+  '::1',
   '127.9.9.9',
   '0.0.0.0',
   '0.1.2.3',
@@ -37,6 +38,9 @@ const impossibleSources = [
   'ff02::1',
   '::ffff:10.1.0.5',
 ].map(addressBytes);
+/** Nor of a packet from outside: this host itself. One that is a real server is taken for it. */
+const ownSources = ownAddresses.filter((address) => !servers.includes(address)).map(addressBytes);
+const impossibleSources = [...martians, ...ownSources];
 /** Who is suspicious, but as far as anybody can tell possible. */
 const oddSources = [...servers, '10.1.0.255', '10.2.0.255', '240.0.0.1', '203.0.113.9', 'fe80::1'].map(
   addressBytes,
@@ -63,10 +67,11 @@ const LONGEST = 65535;
 const ROOM = 140;
 const empty = new Uint8Array(0);
 
-export function isImpossibleSource(packet: Uint8Array): boolean {
+/** @param own whether this host itself counts */
+export function isImpossibleSource(packet: Uint8Array, own: boolean): boolean {
   const at = packet[0] !== undefined && packet[0] >> 4 === 4 ? [12, 16] : [8, 24];
   const source = packet.subarray(...(at as [number, number]));
-  return impossibleSources.some((address) => Buffer.compare(address, source) === 0);
+  return (own ? impossibleSources : martians).some((address) => Buffer.compare(address, source) === 0);
 }
 
 export class Adversary {
