@@ -9,8 +9,9 @@ import { startForwarder } from '../platform/forwarder-process.ts';
 import type { FromForwarder, Request, ToForwarder } from './child-protocol.ts';
 import type { Engine, EngineEvents, EngineReport, TakeConnections } from './engine.ts';
 
-/** Milliseconds before a dead forwarder is started again; doubled while it keeps dying at once. */
-const FIRST_PAUSE = 100;
+/** Milliseconds before a dead forwarder is started again: at once, then so long, doubled while it keeps dying. */
+const FIRST_PAUSE = 0;
+const SECOND_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
 /** Milliseconds the forwarder may take to close its connections when it is stopped. */
 const STOP_PATIENCE = 3000;
@@ -156,7 +157,7 @@ class ChildEngine implements Engine {
         () => undefined,
       );
     }, this.#pause);
-    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
+    this.#pause = Math.min(Math.max(2 * this.#pause, SECOND_PAUSE), LONGEST_PAUSE);
   }
 
   #becameReady(): void {

@@ -213,7 +213,8 @@ class PacketProcess {
     const { packet } = this.#table.forwarder;
     const hop = this.#egress.serverHop(destination);
     const neighbours = this.#hops.onLinkWith(hop, this.#egress.hopTo(client, packet.family));
-    this.#unanswered.note(destination, () => wordsAddress(client, packet.family), neighbours);
+    const bypass = this.#hops.kind(hop) === 'local' ? 'itself' : neighbours ? 'neighbours' : 'unknown';
+    this.#unanswered.note(destination, () => wordsAddress(client, packet.family), bypass);
   }
 
   #rawSender(family: 4 | 6): RawSender {

@@ -6,39 +6,44 @@ import type { Address } from '../../util/ip.ts';
 
 const MOST_LINES = 10;
 
+/** Why replies may bypass the director: they need no router, the server is the director's own host, or nobody knows. */
+export type Bypass = 'neighbours' | 'itself' | 'unknown';
+
+const reasons: Readonly<Record<Bypass, string>> = {
+  neighbours:
+    'client and real server are on the same network, where replies bypass the director: move one of them, or use gate',
+  itself:
+    'it is this host itself, whose own stack answers past the director: use gate, and let it listen on the virtual address and port',
+  unknown: 'is the server up, and is the director its default gateway?',
+};
+
 interface Silence {
   clients: number;
   last: Address;
-  neighbours: boolean;
+  bypass: Bypass;
 }
 
 export class Unanswered {
   readonly #silences = new Map<number, Silence>();
 
-  /** @param neighbours client and server are on one link, so that replies need no router */
-  note(destination: number, client: () => Address, neighbours: boolean): void {
+  note(destination: number, client: () => Address, bypass: Bypass): void {
     const known = this.#silences.get(destination);
-    if (known === undefined) this.#silences.set(destination, { clients: 1, last: client(), neighbours });
+    if (known === undefined) this.#silences.set(destination, { clients: 1, last: client(), bypass });
     else {
       known.clients++;
-      known.neighbours ||= neighbours;
+      if (bypass !== 'unknown') known.bypass = bypass;
     }
   }
 
   /** One line a destination for the log, but not of all of them when they are many; begins anew. */
   lines(nameOf: (destination: number) => string): string[] {
-    const lines = [...this.#silences]
-      .slice(0, MOST_LINES)
-      .map(([destination, { clients, last, neighbours }]) => {
-        const times =
-          clients === 1
-            ? `client ${last} had to ask again`
-            : `clients had to ask again ${clients} times (such as ${last})`;
-        const why = neighbours
-          ? 'client and real server are on the same network, where replies bypass the director: move one of them, or use gate'
-          : 'is the server up, and is the director its default gateway?';
-        return `no reply of ${nameOf(destination)} came through the director, ${times}: ${why}`;
-      });
+    const lines = [...this.#silences].slice(0, MOST_LINES).map(([destination, { clients, last, bypass }]) => {
+      const times =
+        clients === 1
+          ? `client ${last} had to ask again`
+          : `clients had to ask again ${clients} times (such as ${last})`;
+      return `no reply of ${nameOf(destination)} came through the director, ${times}: ${reasons[bypass]}`;
+    });
     const more = this.#silences.size - lines.length;
     if (more > 0) lines.push(`no replies of ${more} more real servers came through the director`);
     this.#silences.clear();

@@ -155,7 +155,8 @@ export class Fuzzer {
     const fault = packetFault(packet, this.#present.intact && !this.#routed, hop === undefined);
     if (fault !== undefined) this.#fault(`sent a packet with a wrong ${fault}`, packet);
     if (length > mtu) this.#fault(`sent ${length} bytes where ${mtu} fit`, packet);
-    if (isImpossibleSource(this.#present.bytes, !this.#routed)) this.#fault('sent because of an impossible source', packet);
+    if (isImpossibleSource(this.#present.bytes, !this.#routed))
+      this.#fault('sent because of an impossible source', packet);
     if (this.#routed && hop === Hop.own && !isError(packet))
       this.#fault('routed to this host itself', packet);
     if (hop === undefined || hop === Hop.own) return;

@@ -5,6 +5,7 @@
 import type { Destinations } from '../../../src/engines/packet/destinations.ts';
 import type { Egress } from '../../../src/engines/packet/egress.ts';
 import { NO_HOP, Place } from '../../../src/engines/packet/egress.ts';
+import { ABSENT, EndpointMap } from '../../../src/engines/packet/endpoint-map.ts';
 import { PathMtus } from '../../../src/engines/packet/path-mtus.ts';
 import { addressWords } from '../../../src/engines/address-words.ts';
 
@@ -36,7 +37,7 @@ export class FuzzPlace implements Egress {
   serverMtu = 1500;
   now = 0;
   readonly #destinations: Destinations;
-  readonly #own = new Set(ownAddresses.map((address) => addressWords(address).words.join()));
+  readonly #own = new EndpointMap();
   readonly #sources = [4, 6].map((family) => [
     addressWords(family === 4 ? '10.1.0.1' : '2001:db8:1::1').words,
     addressWords(family === 4 ? '10.2.0.1' : '2001:db8:2::1').words,
@@ -48,6 +49,10 @@ export class FuzzPlace implements Egress {
   constructor(destinations: Destinations, sent: (sent: Sent) => void) {
     this.#destinations = destinations;
     this.#sent = sent;
+    for (const own of ownAddresses) {
+      const { family, words } = addressWords(own);
+      this.#own.set(0, family, words, 0, 1);
+    }
   }
 
   changeRoutes(): void {
@@ -84,7 +89,7 @@ export class FuzzPlace implements Egress {
   }
 
   isOwn(address: Int32Array, family: 4 | 6): boolean {
-    return this.#own.has(family === 4 ? `${address[0] ?? 0},0,0,0` : address.join());
+    return this.#own.get(0, family, address, 0) !== ABSENT;
   }
 
   learnMtu(address: Int32Array, family: 4 | 6, mtu: number): void {
