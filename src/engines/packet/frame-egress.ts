@@ -106,8 +106,8 @@ export class FrameEgress implements Egress {
       return;
     }
     // a captured packet that stayed where it was goes out of the buffer it came in
-    const inPlace = at === ETHERNET_HEADER && bytes instanceof Buffer;
-    const frame = inPlace ? bytes : this.#frame;
+    const frame: Buffer = at === ETHERNET_HEADER && bytes instanceof Buffer ? (bytes as Buffer) : this.#frame;
+    const inPlace = frame === bytes;
     const ethertype = (bytes[at] as number) >> 4 === 4 ? IPV4 : IPV6;
     if (!this.#hops.writeHeader(hop, frame, 0, ethertype)) {
       this.#hops.queue(hop, bytes, at, length);

@@ -381,8 +381,8 @@ function isNeighbourDiscovery(frame: Buffer, length: number): boolean {
 
 // A terminal's Ctrl-C and a service manager's TERM reach the whole group; the daemon decides when forwarding ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
-const mailbox = openMailbox<FromForwarder, ToForwarder>(
-  (message) => forwarder?.take(message),
+const mailbox = openMailbox<FromForwarder>(
+  (message) => forwarder?.take(message as ToForwarder),
   () => forwarder?.daemonGone(),
 );
 let forwarder: PacketProcess | undefined;
