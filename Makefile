@@ -1,6 +1,7 @@
 # make demo      build, then watch it work: a client, a director and three web servers on this machine (STAY=1 keeps them)
 # make test      everything that says whether the tree is good; ends with "N passed, N failed"
-# make bench     connections/s, requests/s, Gbit/s, CPU and memory beside HAProxy, measured in the same run
+# make bench     connections, requests, packets, Gbit/s, CPU and memory beside HAProxy, nginx and the kernel's NAT, in the same run
+#                (PARTS="web bulk" for some of it)
 # make oracle    record the packet stories from the kernel's IPVS anew; make stories prints the table of them
 # make build     dist/bin/directord.js and dist/bin/directoradm.js
 # make check | unit | scenario | deps | clean
@@ -34,7 +35,7 @@ scenario: deps-test node_modules/.package-lock.json
 	@test/run-tests build scenario
 
 bench: deps-bench dist/.built dist/.tools
-	@node dist/tools/bench/bench.js
+	@node dist/tools/bench/bench.js $(PARTS)
 
 # Asks the kernel's own IPVS, in User-Mode Linux, what it does with packets, and writes it down as test/stories (ONLY=prefix for some).
 oracle: deps-oracle dist/.built dist/.tools

@@ -30,6 +30,6 @@ export async function startDirectord(way: Way, offloads: 'on' | 'off'): Promise<
   ];
   const { code, stderr } = await lab.admInput(`${table.join('\n')}\n`, '-R');
   if (code !== 0) throw new Error(`directoradm -R: ${stderr}`);
-  const version = (await lab.directord('-v')).stdout.split('\n')[0] ?? '';
+  const version = (await lab.directord('-v')).stdout.split(' (')[0] ?? '';
   return { name: names[way], version, lab, program, ours: true, address: lab.vip };
 }

@@ -1,6 +1,7 @@
 /**
  * 64-byte UDP packets a second, one way: 4096 flows from the client to three servers, which count and drop what arrives.
- * The generator has one core, and what is measured the other: the engine's process, or the kernel's receive queue.
+ * What is measured has one core: the engine's process, or the kernel's receive queue. All else is on the other one: the
+ * generator, the interrupts of the network cards, the switch and the servers.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { childrenOf, familyOf } from '../test/scenario/lab/processes.ts';
@@ -8,14 +9,15 @@ import { helper } from '../test/scenario/lab/paths.ts';
 import type { Comparison, Sample } from './comparison.ts';
 import { ports, type Peer } from './peer.ts';
 import { startPeers } from './peers.ts';
+import { switchOn } from './switch.ts';
+import { cpuSeconds } from './usage.ts';
 
 const flows = 4096;
 /** Of what was sent, still called no loss. */
 const tolerated = 0.005;
 /** Halvings of the interval in which the highest rate without loss lies. */
 const steps = 5;
-const generatorCore = 0;
-const measuredCore = 1;
+const [measuredCore, otherCore] = [1, 0];
 
 /** @param seconds of each load */
 export function packetRate(seconds: number): Comparison {
@@ -26,11 +28,13 @@ export function packetRate(seconds: number): Comparison {
       offered: { name: 'flat out: sent', unit: 'packets/s', better: 'more' },
       delivered: { name: 'flat out: arrived', unit: 'packets/s', better: 'more' },
       lost: { name: 'flat out: lost', unit: '%', better: 'less' },
+      cpu: { name: 'CPU of it, a million packets', unit: 's', better: 'less' },
     },
     start: async () => {
       const peers = await startPeers(['nat', 'direct', 'tunnel', 'nginx', 'nftables'], { offloads: 'on' });
       for (const peer of peers) {
         await countArrivals(peer);
+        switchOn(peer.lab, otherCore);
         await useOneCore(peer);
       }
       return peers;
@@ -52,7 +56,7 @@ async function round(peer: Peer, seconds: number): Promise<Sample> {
     else high = rate;
   }
   const { offered, delivered, lost } = flatOut;
-  return { lossless: low, offered, delivered, lost: lost * 100 };
+  return { lossless: low, offered, delivered, lost: lost * 100, cpu: flatOut.cpu * 1e6 };
 }
 
 interface Flood {
@@ -61,24 +65,31 @@ interface Flood {
   readonly delivered: number;
   /** 0 to 1. */
   readonly lost: number;
+  /** Seconds of the peer's processes for each packet that arrived. */
+  readonly cpu: number;
 }
 
 /** @param rate packets a second, 0 for as many as possible */
 async function flood(peer: Peer, rate: number, seconds: number): Promise<Flood> {
   const { lab, address } = peer;
-  const before = await arrivals(peer);
+  const before = { arrived: await arrivals(peer), cpu: cpuSeconds(peer) };
   const router = (await lab.director.run(['cat', '/sys/class/net/front/address'])).stdout.trim();
   const target = [address, ports.sink, Math.round(rate), seconds].map(String);
   const generator = [process.execPath, helper('flood'), 'eth0', router, 'udp', '10.1.0.2', String(flows)];
   const { stdout, stderr } = await lab.client.run(
-    ['taskset', '-c', String(generatorCore), ...generator, ...target],
+    ['taskset', '-c', String(otherCore), ...generator, ...target],
     { timeout: seconds + 20 },
   );
   if (stdout === '') throw new Error(`flood through ${peer.name}: ${stderr}`);
   const { sent, seconds: took } = JSON.parse(stdout) as { sent: number; seconds: number };
   await pause(200);
-  const arrived = (await arrivals(peer)) - before;
-  return { offered: sent / took, delivered: arrived / took, lost: Math.max(0, 1 - arrived / sent) };
+  const arrived = (await arrivals(peer)) - before.arrived;
+  return {
+    offered: sent / took,
+    delivered: arrived / took,
+    lost: Math.max(0, 1 - arrived / sent),
+    cpu: (cpuSeconds(peer) - before.cpu) / arrived,
+  };
 }
 
 /** Inside of a tunnel a packet's destination port is 42 bytes into the outer packet. */

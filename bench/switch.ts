@@ -4,7 +4,10 @@ import type { Lab } from '../test/scenario/lab.ts';
 
 /** Where br_netfilter is loaded, Linux shows every packet that it switches to the packet filter. No switch does. */
 export function onlySwitch(lab: Lab): void {
-  inSwitch(lab, 'for each in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $each ] || echo 0 >$each; done');
+  inSwitch(
+    lab,
+    'for each in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $each ] || echo 0 >$each; done',
+  );
 }
 
 /** What is sent to the switch, it and the real servers take in there, and not on the core of whoever sent it. */

@@ -4,6 +4,7 @@
  * whatever must not wait is also done between frames.
  */
 import { randomInt } from 'node:crypto';
+import { isRouter } from '../../platform/forwarding.ts';
 import type { Mailbox } from '../../platform/mailbox.ts';
 import { openMailbox } from '../../platform/mailbox.ts';
 import type { Link } from '../../platform/netlink.ts';
@@ -61,6 +62,8 @@ class PacketProcess {
   readonly #unanswered = new Unanswered();
   readonly #marks: Marks;
   readonly #words = new Int32Array(4);
+  /** Whether this host forwards packets that are none of the engine's business. */
+  #routes = { 4: isRouter(4), 6: isRouter(6) };
   /** Name of the interface that the present packet came in on. */
   #link = '';
   readonly #raw = new Map<4 | 6, RawSender>();
@@ -190,7 +193,8 @@ class PacketProcess {
     const stopped =
       this.#claims.hasVirtual(packet) || this.#isMarked(packet) || this.#claims.stopsReplyToVirtual(packet);
     if (stopped) this.#egress.local(packet.bytes, packet.at, packet.length);
-    else if (this.#claims.stopsReply(packet) && !forwarder.isForThisHost()) forwarder.routeOn();
+    else if (this.#routes[packet.family] && this.#claims.stopsReply(packet) && !forwarder.isForThisHost())
+      forwarder.routeOn();
   }
 
   #isMarked(packet: IpPacket): boolean {
@@ -240,6 +244,7 @@ class PacketProcess {
 
   #everySecond(now: number): void {
     this.#second = now;
+    this.#routes = { 4: isRouter(4), 6: isRouter(6) };
     this.#table.advance(now);
     this.#interfaces.countLosses();
     if (this.#links.changed()) this.#refreshInterfaces();

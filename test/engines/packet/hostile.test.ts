@@ -104,25 +104,28 @@ t.test('an ACK does not make a connection that no server has answered', async (t
   );
 });
 
-t.test('a packet to another service of the same server does not take the replies of a connection away', async (t) => {
-  const subject = await director([
-    ...nat,
-    '-A -t 10.1.0.101:80 -s rr',
-    '-a -t 10.1.0.101:80 -r 10.2.0.11:80 -g',
-  ]);
-  subject.forward('client', encode(syn('10.1.0.2')), beginning);
-  subject.forward('client', encode(syn('10.1.0.2', 50001, '10.1.0.101')), beginning);
-  const reply: PacketText = {
-    src: '10.2.0.11',
-    dst: '10.1.0.2',
-    tcp: { sport: 80, dport: 50001, flags: 'SA' },
-  };
-  const { out } = subject.forward('server', encode(reply), beginning);
-  t.same(
-    out.map(({ to, packet }) => [to, decode(packet).src]),
-    [['client', '10.1.0.100']],
-  );
-});
+t.test(
+  'a packet to another service of the same server does not take the replies of a connection away',
+  async (t) => {
+    const subject = await director([
+      ...nat,
+      '-A -t 10.1.0.101:80 -s rr',
+      '-a -t 10.1.0.101:80 -r 10.2.0.11:80 -g',
+    ]);
+    subject.forward('client', encode(syn('10.1.0.2')), beginning);
+    subject.forward('client', encode(syn('10.1.0.2', 50001, '10.1.0.101')), beginning);
+    const reply: PacketText = {
+      src: '10.2.0.11',
+      dst: '10.1.0.2',
+      tcp: { sport: 80, dport: 50001, flags: 'SA' },
+    };
+    const { out } = subject.forward('server', encode(reply), beginning);
+    t.same(
+      out.map(({ to, packet }) => [to, decode(packet).src]),
+      [['client', '10.1.0.100']],
+    );
+  },
+);
 
 t.test('who does not know the address of a tunnel does not set its MTU', async (t) => {
   const subject = await director(['-A -t 10.1.0.100:80 -s rr', '-a -t 10.1.0.100:80 -r 10.2.0.11:80 -i']);
