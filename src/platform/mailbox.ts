@@ -4,6 +4,7 @@
  * likes, or is told as usual while its loop is idle.
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { siblingModule } from '../util/sibling-module.ts';
 import { bodyOf, frameOf } from './message-frames.ts';
 
 /** The descriptor on which a forwarder finds its messages; see `startForwarder`. */
@@ -25,8 +26,7 @@ export interface Letter {
 /** @param take of what the daemon sends, which is as trustworthy as it is */
 export function openMailbox<Sent>(take: (message: unknown) => void, daemonGone: () => void): Mailbox<Sent> {
   const { port1: port, port2 } = new MessageChannel();
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./mailbox-thread.${extension}`, import.meta.url), {
+  const worker = new Worker(siblingModule(import.meta.url, 'mailbox-thread'), {
     workerData: { port: port2 },
     transferList: [port2],
     resourceLimits: { maxYoungGenerationSizeMb: 2 },

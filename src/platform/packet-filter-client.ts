@@ -3,6 +3,7 @@
  * a forwarder's does not under load. Answers are fetched like a mailbox's messages.
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { siblingModule } from '../util/sibling-module.ts';
 import type { KernelGuard, KernelGuardOptions } from './kernel-guard.ts';
 import type { PacketFilterText } from './packet-filter-text.ts';
 
@@ -40,8 +41,7 @@ interface Pending {
 /** @see openKernelGuard */
 export async function openPacketFilter(options: KernelGuardOptions): Promise<PacketFilterClient> {
   const { port1: port, port2 } = new MessageChannel();
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./packet-filter-thread.${extension}`, import.meta.url), {
+  const worker = new Worker(siblingModule(import.meta.url, 'packet-filter-thread'), {
     workerData: { port: port2, options },
     transferList: [port2],
     resourceLimits: { maxYoungGenerationSizeMb: 2 },

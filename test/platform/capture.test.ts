@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { captureFilter } from '../../src/engines/packet/capture-filter.ts';
+import { captureFilter } from '../../src/engines/packet/capture/capture-filter.ts';
 import type { Capture } from '../../src/platform/capture.ts';
 import { openCapture } from '../../src/platform/capture.ts';
 import { switchOffloadsOff } from '../../src/platform/offloads.ts';

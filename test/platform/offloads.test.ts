@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
-import { captureFilter } from '../../src/engines/packet/capture-filter.ts';
+import { captureFilter } from '../../src/engines/packet/capture/capture-filter.ts';
 import { openCapture } from '../../src/platform/capture.ts';
 import type { OffloadChange } from '../../src/platform/offloads.ts';
 import { offloadsOn, restoreOffloads, switchOffloadsOff } from '../../src/platform/offloads.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { captureFilter } from '../../src/engines/packet/capture-filter.ts';
+import { captureFilter } from '../../src/engines/packet/capture/capture-filter.ts';
 import { openCapture } from '../../src/platform/capture.ts';
 import type { Capture } from '../../src/platform/capture.ts';
 import { openRawSender } from '../../src/platform/raw-sender.ts';

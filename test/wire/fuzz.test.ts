@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 import fc from 'fast-check';
-import { Reassembly } from '../../src/engines/packet/reassembly.ts';
+import { Reassembly } from '../../src/engines/packet/forwarding/reassembly.ts';
 import { ArpPacket } from '../../src/wire/arp.ts';
 import {
   completeChecksum,

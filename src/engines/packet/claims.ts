@@ -13,8 +13,8 @@ import { isIcmpv6Error } from '../../wire/icmpv6.ts';
 import type { IpPacket } from '../../wire/ip-packet.ts';
 import { addressWords } from '../address-words.ts';
 import type { PoolDestination } from '../pool-table.ts';
-import { ABSENT, EndpointMap } from './endpoint-map.ts';
-import { FTP, protocolNumber } from './services.ts';
+import { ABSENT, EndpointMap } from './forwarding/endpoint-map.ts';
+import { FTP, protocolNumber } from './forwarding/services.ts';
 
 /** A service, or what is left of it, with the destinations that may have connections. */
 export interface Claimant {

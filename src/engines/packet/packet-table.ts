@@ -21,14 +21,14 @@ import type { PoolDestination, PoolService } from '../pool-table.ts';
 import { PoolTable } from '../pool-table.ts';
 import { Tallies } from '../tallies.ts';
 import type { Claimant } from './claims.ts';
-import { Destinations } from './destinations.ts';
-import type { Egress } from './egress.ts';
-import { Forwarder } from './forwarder.ts';
-import type { ForwarderParts } from './parts.ts';
+import { Destinations } from './forwarding/destinations.ts';
+import type { Egress } from './forwarding/egress.ts';
+import { Forwarder } from './forwarding/forwarder.ts';
+import type { ForwarderParts } from './forwarding/parts.ts';
 import { refusal } from './refusal.ts';
-import { Services } from './services.ts';
-import { Drops } from './verdict.ts';
-import type { VsSettings } from './vs-settings.ts';
+import { Services } from './forwarding/services.ts';
+import { Drops } from './forwarding/verdict.ts';
+import type { VsSettings } from './forwarding/vs-settings.ts';
 
 export interface PacketTableOptions {
   readonly size: PoolSize;

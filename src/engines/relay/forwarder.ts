@@ -12,7 +12,7 @@ import { canonicalAddress, familyOf } from '../../util/ip.ts';
 import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
 import { CounterReport } from '../counter-report.ts';
 import type { ConnectionEntry } from '../engine.ts';
-import { siblingModule } from '../module-url.ts';
+import { siblingModule } from '../../util/sibling-module.ts';
 import { PoolTable } from '../pool-table.ts';
 import { Tallies } from '../tallies.ts';
 import { openService } from './listen.ts';

@@ -2,7 +2,7 @@
 import type { TableSource } from '../child-engine.ts';
 import { createChildEngine } from '../child-engine.ts';
 import type { Engine, EngineEvents } from '../engine.ts';
-import { siblingModule } from '../module-url.ts';
+import { siblingModule } from '../../util/sibling-module.ts';
 import { refusal } from './refusal.ts';
 
 export function createRelay(events: EngineEvents, source: TableSource): Engine {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { FilterSpec } from '../../../src/engines/packet/capture-filter.ts';
-import { captureFilter } from '../../../src/engines/packet/capture-filter.ts';
+import type { FilterSpec } from '../../../src/engines/packet/capture/capture-filter.ts';
+import { captureFilter } from '../../../src/engines/packet/capture/capture-filter.ts';
 import type { Address } from '../../../src/util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../../src/util/ip.ts';
 import type { Frame } from './bpf-interpreter.ts';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { readArp, readNeighbourDiscovery } from '../../../src/engines/packet/neighbour-messages.ts';
-import { Neighbours } from '../../../src/engines/packet/neighbours.ts';
+import { readArp, readNeighbourDiscovery } from '../../../src/engines/packet/hops/neighbour-messages.ts';
+import { Neighbours } from '../../../src/engines/packet/hops/neighbours.ts';
 import type { Link } from '../../../src/platform/netlink.ts';
 import { advertisement, arp, describe, FakeNetlink, groupMac, ipPacket, link, mac } from './fake-network.ts';
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { ReassemblyDrops } from '../../../src/engines/packet/reassembly.ts';
-import { Reassembly } from '../../../src/engines/packet/reassembly.ts';
+import type { ReassemblyDrops } from '../../../src/engines/packet/forwarding/reassembly.ts';
+import { Reassembly } from '../../../src/engines/packet/forwarding/reassembly.ts';
 import { fragment } from '../../../src/wire/fragmentation.ts';
 import { IpPacket } from '../../../src/wire/ip-packet.ts';
 import { anyPacket, bytesOf, sealed, TCP, UDP, udpSegment, v4, v6 } from '../../wire/reference.ts';

@@ -2,11 +2,11 @@
  * The director's place as the fuzzer sees it: a network of clients, one of real servers, a gateway to everybody else, addresses of its
  * own. Routes change now and then, after which the hops of before may not be used any more.
  */
-import type { Destinations } from '../../../src/engines/packet/destinations.ts';
-import type { Egress } from '../../../src/engines/packet/egress.ts';
-import { NO_HOP, Place } from '../../../src/engines/packet/egress.ts';
-import { ABSENT, EndpointMap } from '../../../src/engines/packet/endpoint-map.ts';
-import { PathMtus } from '../../../src/engines/packet/path-mtus.ts';
+import type { Destinations } from '../../../src/engines/packet/forwarding/destinations.ts';
+import type { Egress } from '../../../src/engines/packet/forwarding/egress.ts';
+import { NO_HOP, Place } from '../../../src/engines/packet/forwarding/egress.ts';
+import { ABSENT, EndpointMap } from '../../../src/engines/packet/forwarding/endpoint-map.ts';
+import { PathMtus } from '../../../src/engines/packet/hops/path-mtus.ts';
 import { addressWords } from '../../../src/engines/address-words.ts';
 
 export const virtual = ['10.1.0.100', '10.1.0.101', '10.1.0.102', '2001:db8:1::100', '2001:db8:1::101'];

@@ -2,9 +2,9 @@
  * What the forwarder must know of a destination beyond the pool: its address in words, how packets get to it, and who else has that
  * real server. By pool slot.
  */
-import type { DestinationId, DestinationSettings, ServiceId } from '../../director/table.ts';
-import type { Outer } from '../../wire/encapsulation.ts';
-import { addressWords } from '../address-words.ts';
+import type { DestinationId, DestinationSettings, ServiceId } from '../../../director/table.ts';
+import type { Outer } from '../../../wire/encapsulation.ts';
+import { addressWords } from '../../address-words.ts';
 import { ABSENT, EndpointMap } from './endpoint-map.ts';
 import { protocolNumber } from './services.ts';
 

@@ -1,6 +1,6 @@
 /** The keys under which a packet's connection is found. Hot path. */
-import type { ConnectionKey } from '../../connections/connection-key.ts';
-import type { IpPacket } from '../../wire/ip-packet.ts';
+import type { ConnectionKey } from '../../../connections/connection-key.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
 
 const PORTS = 9;
 

@@ -9,14 +9,14 @@
  *                               a service for it?   -> new-connections -> as a known connection
  * ```
  */
-import { ConnectionKey } from '../../connections/connection-key.ts';
-import { NO_SLOT } from '../../connections/connection-table.ts';
-import { TCP, UDP } from '../../connections/protocols.ts';
-import { Direction, nextTcpState, tcpEvent, TcpState } from '../../connections/tcp-states.ts';
-import { completeChecksum, hasPartialChecksum } from '../../wire/checksum.ts';
-import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
-import { Protocol } from '../../wire/protocols.ts';
-import { decrementTtl, rewriteSource } from '../../wire/rewrite.ts';
+import { ConnectionKey } from '../../../connections/connection-key.ts';
+import { NO_SLOT } from '../../../connections/connection-table.ts';
+import { TCP, UDP } from '../../../connections/protocols.ts';
+import { Direction, nextTcpState, tcpEvent, TcpState } from '../../../connections/tcp-states.ts';
+import { completeChecksum, hasPartialChecksum } from '../../../wire/checksum.ts';
+import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
+import { Protocol } from '../../../wire/protocols.ts';
+import { decrementTtl, rewriteSource } from '../../../wire/rewrite.ts';
 import { Method } from './destinations.ts';
 import { NO_HOP, Place } from './egress.ts';
 import { keyOfFlow, keyOfReply } from './flow-keys.ts';

@@ -3,16 +3,16 @@
  * and what is for this host goes to its own stack. All take one from the TTL, and tell the sender when that was the last one or when
  * the packet does not fit. Hot path.
  */
-import { read16 } from '../../wire/bytes.ts';
-import { completeChecksum, hasPartialChecksum } from '../../wire/checksum.ts';
-import type { IpPacket } from '../../wire/ip-packet.ts';
-import { Malformed } from '../../wire/ip-packet.ts';
-import { Protocol } from '../../wire/protocols.ts';
-import type { Outer } from '../../wire/encapsulation.ts';
-import { encapsulate, overhead } from '../../wire/encapsulation.ts';
-import { fragment } from '../../wire/fragmentation.ts';
-import { segment } from '../../wire/segmentation.ts';
-import { decrementTtl, rewriteDestination } from '../../wire/rewrite.ts';
+import { read16 } from '../../../wire/bytes.ts';
+import { completeChecksum, hasPartialChecksum } from '../../../wire/checksum.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
+import { Malformed } from '../../../wire/ip-packet.ts';
+import { Protocol } from '../../../wire/protocols.ts';
+import type { Outer } from '../../../wire/encapsulation.ts';
+import { encapsulate, overhead } from '../../../wire/encapsulation.ts';
+import { fragment } from '../../../wire/fragmentation.ts';
+import { segment } from '../../../wire/segmentation.ts';
+import { decrementTtl, rewriteDestination } from '../../../wire/rewrite.ts';
 import { Method } from './destinations.ts';
 import type { Server } from './destinations.ts';
 import { NO_HOP, Place } from './egress.ts';
@@ -25,7 +25,6 @@ import { Drop, Verdict } from './verdict.ts';
 /** Bytes before a packet that is made anew, for headers in front of it. */
 const HEADROOM = 64;
 const LARGEST = 65535 + 64;
-const LOOPBACK = 127;
 /** A tunnel does not tell a smaller MTU than this (RFC 791). */
 const LEAST_MTU = 68;
 
@@ -203,8 +202,7 @@ export class Transmitter {
   /** NAT to an address of this host is a rewrite; every other method leaves the packet as it is, for a socket on the VIP. */
   #toSelf(packet: IpPacket, method: number, server: Server, port: number, place: Place): Verdict {
     if (method !== Method.masq) return Verdict.pass;
-    const fromSelf = packet.family === 4 && packet.sourceWord(0) >>> 24 === LOOPBACK;
-    if (place === Place.loopback && !fromSelf) return this.#parts.drops.drop(Drop.toLoopback);
+    if (place === Place.loopback) return this.#parts.drops.drop(Drop.toLoopback);
     completeMissingChecksum(packet);
     // what is cut gets its checksum then, and this is not cut
     if (this.isMerged(packet) && hasPartialChecksum(packet)) completeChecksum(packet);

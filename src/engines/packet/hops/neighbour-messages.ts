@@ -2,19 +2,19 @@
  * The questions that we ask for a neighbour's MAC address (ARP requests and neighbour solicitations, whole frames), and
  * what a captured answer, question or announcement of others claims.
  */
-import type { Address } from '../../util/ip.ts';
-import { familyOf } from '../../util/ip.ts';
-import { ARP_LENGTH, ArpOperation, ArpPacket, writeArp } from '../../wire/arp.ts';
-import { ETHERNET_HEADER, EthernetFrame, Ethertype, writeEthernet } from '../../wire/ethernet.ts';
-import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
+import type { Address } from '../../../util/ip.ts';
+import { familyOf } from '../../../util/ip.ts';
+import { ARP_LENGTH, ArpOperation, ArpPacket, writeArp } from '../../../wire/arp.ts';
+import { ETHERNET_HEADER, EthernetFrame, Ethertype, writeEthernet } from '../../../wire/ethernet.ts';
+import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
 import {
   multicastMac,
   NEIGHBOUR_MESSAGE_LENGTH,
   NeighbourMessage,
   solicitedNode,
   writeSolicitation,
-} from '../../wire/neighbour-discovery.ts';
-import { addressWords, wordsAddress } from '../address-words.ts';
+} from '../../../wire/neighbour-discovery.ts';
+import { addressWords, wordsAddress } from '../../address-words.ts';
 
 /** Somebody says that an address is at a MAC address. */
 export interface Claim {

@@ -1,6 +1,6 @@
 /** Counts packets for a destination and its service, as long as the destination is in the table. Hot path. */
-import type { Pool, PoolSize } from '../../scheduling/pool.ts';
-import type { Tallies } from '../tallies.ts';
+import type { Pool, PoolSize } from '../../../scheduling/pool.ts';
+import type { Tallies } from '../../tallies.ts';
 
 export class Traffic {
   readonly #pool: Pool;

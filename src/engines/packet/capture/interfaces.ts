@@ -1,6 +1,6 @@
 /** Which of this host's interfaces the packet engine captures on, and which addresses are its own. */
-import type { InterfaceAddress, Link } from '../../platform/netlink.ts';
-import type { Address } from '../../util/ip.ts';
+import type { InterfaceAddress, Link } from '../../../platform/netlink.ts';
+import type { Address } from '../../../util/ip.ts';
 
 /** Those that can be captured on now: the ones that are up. */
 export function captureLinks(links: readonly Link[]): Link[] {

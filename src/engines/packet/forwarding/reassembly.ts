@@ -2,7 +2,7 @@
  * Puts fragmented datagrams together before they are looked at, for a later fragment has no ports. Like Linux's: a
  * datagram whose fragments overlap is dropped (RFC 5722, and so for IPv4), memory is bounded, the oldest goes first.
  */
-import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
+import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
 import { FragmentList, fragmentIsSound } from './fragment-list.ts';
 
 export interface ReassemblyOptions {

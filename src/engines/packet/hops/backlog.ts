@@ -1,5 +1,5 @@
 /** IP packets that wait for a neighbour's MAC address, as frames whose Ethernet header is yet to be written. */
-import { ETHERNET_HEADER } from '../../wire/ethernet.ts';
+import { ETHERNET_HEADER } from '../../../wire/ethernet.ts';
 
 const MOST_EACH = 64;
 const MOST = 1024;

@@ -2,8 +2,8 @@
  * The socket filter of a capture: which frames of an interface the packet engine gets to see at all. A frame that it
  * rejects costs the kernel some nanoseconds and this program nothing, so it is as narrow as the table allows.
  */
-import type { Address, Family } from '../../util/ip.ts';
-import { addressBytes, familyOf } from '../../util/ip.ts';
+import type { Address, Family } from '../../../util/ip.ts';
+import { addressBytes, familyOf } from '../../../util/ip.ts';
 import type { Label } from './bpf-program.ts';
 import { Bpf, BpfProgram, mostInstructions } from './bpf-program.ts';
 

@@ -3,15 +3,15 @@
  * to the server, and from a router on the way of a tunnel, which speaks of the outer packet and is answered for the inner one. Other
  * ICMP, such as echo to a VIP, is the host's own business.
  */
-import { ConnectionKey } from '../../connections/connection-key.ts';
-import { NO_SLOT } from '../../connections/connection-table.ts';
-import { read16, read32, write16, writeAddress } from '../../wire/bytes.ts';
-import { completeChecksum, fold, sum, transportIsValid } from '../../wire/checksum.ts';
-import { ICMP_HEADER, IcmpType, UnreachableCode } from '../../wire/icmp.ts';
-import { Icmpv6Type, isIcmpv6Error } from '../../wire/icmpv6.ts';
-import { IpPacket, Malformed } from '../../wire/ip-packet.ts';
-import { Protocol } from '../../wire/protocols.ts';
-import { decrementTtl, rewriteDestination, rewriteSource } from '../../wire/rewrite.ts';
+import { ConnectionKey } from '../../../connections/connection-key.ts';
+import { NO_SLOT } from '../../../connections/connection-table.ts';
+import { read16, read32, write16, writeAddress } from '../../../wire/bytes.ts';
+import { completeChecksum, fold, sum, transportIsValid } from '../../../wire/checksum.ts';
+import { ICMP_HEADER, IcmpType, UnreachableCode } from '../../../wire/icmp.ts';
+import { Icmpv6Type, isIcmpv6Error } from '../../../wire/icmpv6.ts';
+import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
+import { Protocol } from '../../../wire/protocols.ts';
+import { decrementTtl, rewriteDestination, rewriteSource } from '../../../wire/rewrite.ts';
 import type { Server } from './destinations.ts';
 import { Method } from './destinations.ts';
 import { NO_HOP } from './egress.ts';

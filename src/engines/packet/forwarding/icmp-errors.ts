@@ -1,7 +1,7 @@
 /** The ICMP errors that the director makes itself, in both families, within the limits of Linux. Hot path under a flood. */
-import type { IpPacket } from '../../wire/ip-packet.ts';
-import { IcmpType, isIcmpError, UnreachableCode, writeIcmpError } from '../../wire/icmp.ts';
-import { Icmpv6Type, isIcmpv6Error, Unreachable6Code, writeIcmpv6Error } from '../../wire/icmpv6.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
+import { IcmpType, isIcmpError, UnreachableCode, writeIcmpError } from '../../../wire/icmp.ts';
+import { Icmpv6Type, isIcmpv6Error, Unreachable6Code, writeIcmpv6Error } from '../../../wire/icmpv6.ts';
 import type { Egress } from './egress.ts';
 import { NO_HOP } from './egress.ts';
 import { IcmpLimiter } from './icmp-limiter.ts';

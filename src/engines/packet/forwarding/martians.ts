@@ -3,7 +3,7 @@
  * IPVS sees them; here they are dropped before anything is done for them, lest somebody passes for this host itself or has answers
  * sent to a group. Hot path.
  */
-import type { IpPacket } from '../../wire/ip-packet.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
 
 const LOOPBACK = 127;
 const GROUPS = 0xe;

@@ -2,14 +2,14 @@
  * Packets out: as frames on Ethernet interfaces, through the kernel's routing on all others and when they are for this
  * host itself. Implements {@link Egress} over the next hops. Hot path.
  */
-import type { Capture } from '../../platform/capture.ts';
-import type { RawSender } from '../../platform/raw-sender.ts';
-import type { Address } from '../../util/ip.ts';
-import { addressWords, wordsAddress } from '../address-words.ts';
-import type { Destinations } from './destinations.ts';
-import type { Egress } from './egress.ts';
-import { isLoopback, NO_HOP, Place } from './egress.ts';
-import { ABSENT, EndpointMap } from './endpoint-map.ts';
+import type { Capture } from '../../../platform/capture.ts';
+import type { RawSender } from '../../../platform/raw-sender.ts';
+import type { Address } from '../../../util/ip.ts';
+import { addressWords, wordsAddress } from '../../address-words.ts';
+import type { Destinations } from '../forwarding/destinations.ts';
+import type { Egress } from '../forwarding/egress.ts';
+import { isLoopback, NO_HOP, Place } from '../forwarding/egress.ts';
+import { ABSENT, EndpointMap } from '../forwarding/endpoint-map.ts';
 import type { NextHops } from './next-hops.ts';
 
 const ETHERNET_HEADER = 14;

@@ -2,11 +2,11 @@
  * The virtual services as packets meet them: which service a new connection is for, in the order in which IPVS looks: firewall
  * mark, exact endpoint, FTP's data ports, port 0.
  */
-import type { PersistentService } from '../../connections/persistence.ts';
-import { TCP, UDP } from '../../connections/protocols.ts';
-import type { ServiceId, ServiceSettings } from '../../director/table.ts';
-import { serviceFamily } from '../../director/table.ts';
-import { addressWords } from '../address-words.ts';
+import type { PersistentService } from '../../../connections/persistence.ts';
+import { TCP, UDP } from '../../../connections/protocols.ts';
+import type { ServiceId, ServiceSettings } from '../../../director/table.ts';
+import { serviceFamily } from '../../../director/table.ts';
+import { addressWords } from '../../address-words.ts';
 import { ABSENT, EndpointMap } from './endpoint-map.ts';
 
 export const FTP = 21;

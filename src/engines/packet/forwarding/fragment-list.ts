@@ -2,10 +2,10 @@
  * The fragments of one datagram so far, in order of their offsets (RFC 791, RFC 5722, RFC 8200): whether another one fits
  * to them, and the whole when all are there. Judges as Linux's defragmentation does.
  */
-import { copyBytes, write16 } from '../../wire/bytes.ts';
-import { nextHeaderPointer } from '../../wire/fragmentation.ts';
-import { sealIpv4 } from '../../wire/ip-header.ts';
-import type { IpPacket } from '../../wire/ip-packet.ts';
+import { copyBytes, write16 } from '../../../wire/bytes.ts';
+import { nextHeaderPointer } from '../../../wire/fragmentation.ts';
+import { sealIpv4 } from '../../../wire/ip-header.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
 
 /** `contradiction`: it overlaps what is there, or they disagree where the datagram ends. No whole can come of it. */
 export type Fit = 'new' | 'duplicate' | 'contradiction';

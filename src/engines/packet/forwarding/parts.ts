@@ -1,9 +1,9 @@
 /** What all steps of forwarding share. */
-import type { ConnectionTable } from '../../connections/connection-table.ts';
-import type { PersistenceTable } from '../../connections/persistence.ts';
-import type { Pool, PoolSize } from '../../scheduling/pool.ts';
-import type { IpPacket } from '../../wire/ip-packet.ts';
-import type { Tallies } from '../tallies.ts';
+import type { ConnectionTable } from '../../../connections/connection-table.ts';
+import type { PersistenceTable } from '../../../connections/persistence.ts';
+import type { Pool, PoolSize } from '../../../scheduling/pool.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
+import type { Tallies } from '../../tallies.ts';
 import type { Destinations } from './destinations.ts';
 import type { Egress } from './egress.ts';
 import type { Services } from './services.ts';

@@ -2,9 +2,9 @@
  * Who is at an address on a link: our own ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861), because packets that
  * leave as whole frames bypass the kernel's. What the kernel knows is used first, so that traffic starts without delay.
  */
-import type { Link, Neighbour as KernelNeighbour } from '../../platform/netlink.ts';
-import type { Address } from '../../util/ip.ts';
-import { familyOf } from '../../util/ip.ts';
+import type { Link, Neighbour as KernelNeighbour } from '../../../platform/netlink.ts';
+import type { Address } from '../../../util/ip.ts';
+import { familyOf } from '../../../util/ip.ts';
 import { Backlog } from './backlog.ts';
 import type { Claim } from './neighbour-messages.ts';
 import { solicitation } from './neighbour-messages.ts';

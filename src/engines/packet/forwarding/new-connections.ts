@@ -2,12 +2,12 @@
  * What happens to a packet that belongs to no connection: is there a service for it, which destination, and the entry in the table.
  * IPVS's rules, in IPVS's order. Hot path under a flood of new connections.
  */
-import type { ConnectionKey } from '../../connections/connection-key.ts';
-import { NO_SLOT } from '../../connections/connection-table.ts';
-import { TCP, UDP } from '../../connections/protocols.ts';
-import { NONE } from '../../scheduling/pool.ts';
-import { schedulerAt } from '../../scheduling/registry.ts';
-import type { IpPacket } from '../../wire/ip-packet.ts';
+import type { ConnectionKey } from '../../../connections/connection-key.ts';
+import { NO_SLOT } from '../../../connections/connection-table.ts';
+import { TCP, UDP } from '../../../connections/protocols.ts';
+import { NONE } from '../../../scheduling/pool.ts';
+import { schedulerAt } from '../../../scheduling/registry.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
 import type { IcmpErrors } from './icmp-errors.ts';
 import type { ForwarderParts } from './parts.ts';
 import type { PacketService } from './services.ts';

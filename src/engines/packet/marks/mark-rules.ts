@@ -2,7 +2,7 @@
  * Which firewall mark a packet gets from the administrator's packet filter: captured copies carry none, so fwmark
  * services need the rules themselves. The parsers (iptables-marks.ts, nft-marks.ts) read them, this evaluates them.
  */
-import type { IpPacket } from '../../wire/ip-packet.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
 import type { MarkChain, MarkRule } from './mark-chain.ts';
 
 /** What rules look at; ports count only where hasPorts. */

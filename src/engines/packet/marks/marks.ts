@@ -2,9 +2,9 @@
  * The firewall marks of packets. They are set in the kernel, on its own copy of a packet, so they have to be worked out from the rules
  * that set them; rules that cannot be worked out are told, with the services that do not get traffic because of them.
  */
-import type { PacketFilterText } from '../../platform/packet-filter-text.ts';
-import type { IpPacket } from '../../wire/ip-packet.ts';
-import type { GuardState } from '../../platform/guard-state.ts';
+import type { PacketFilterText } from '../../../platform/packet-filter-text.ts';
+import type { IpPacket } from '../../../wire/ip-packet.ts';
+import type { GuardState } from '../../../platform/guard-state.ts';
 import type { RefusedRule } from './mark-chain.ts';
 import { MarkRules } from './mark-rules.ts';
 import { packetFilterMarks } from './packet-filter-marks.ts';

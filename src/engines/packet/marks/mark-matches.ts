@@ -1,6 +1,6 @@
 /** The conditions of rules that set firewall marks, as predicates. Hot path: they allocate nothing when asked. */
-import type { Address } from '../../util/ip.ts';
-import { addressWords } from '../address-words.ts';
+import type { Address } from '../../../util/ip.ts';
+import { addressWords } from '../../address-words.ts';
 import type { MarkedPacket } from './mark-rules.ts';
 
 /** @param mark what the packet carries so far */

@@ -1,10 +1,10 @@
 /** The interfaces that are captured on, as they come and go: one capture each, offloads switched off, losses counted. */
-import type { Capture } from '../../platform/capture.ts';
-import { openCapture } from '../../platform/capture.ts';
-import type { Link, Netlink } from '../../platform/netlink.ts';
-import type { OffloadRecord } from '../../platform/offload-record.ts';
-import type { RingSlots } from '../../platform/offloads.ts';
-import { lowerInterfaces, withLargeSlots } from '../../platform/offloads.ts';
+import type { Capture } from '../../../platform/capture.ts';
+import { openCapture } from '../../../platform/capture.ts';
+import type { Link, Netlink } from '../../../platform/netlink.ts';
+import type { OffloadRecord } from '../../../platform/offload-record.ts';
+import type { RingSlots } from '../../../platform/offloads.ts';
+import { lowerInterfaces, withLargeSlots } from '../../../platform/offloads.ts';
 import { captureLinks, ethernetLinks } from './interfaces.ts';
 
 /** Programs on this host are clients of modest pace. */

@@ -2,10 +2,10 @@
  * Where a packet to an address leaves this host: the kernel's own answer, with all its routes and rules, remembered until
  * these change. Destinations behind one gateway share one hop, so a million clients cost as much as one.
  */
-import type { InterfaceAddress, Link, Netlink, Route } from '../../platform/netlink.ts';
-import type { Address } from '../../util/ip.ts';
-import { familyOf } from '../../util/ip.ts';
-import { addressWords, wordsAddress } from '../address-words.ts';
+import type { InterfaceAddress, Link, Netlink, Route } from '../../../platform/netlink.ts';
+import type { Address } from '../../../util/ip.ts';
+import { familyOf } from '../../../util/ip.ts';
+import { addressWords, wordsAddress } from '../../address-words.ts';
 import { hashWords } from './hash-words.ts';
 import { readArp, readNeighbourDiscovery } from './neighbour-messages.ts';
 import { Neighbours } from './neighbours.ts';
