@@ -69,7 +69,15 @@ export function encapsulate(
   if (payload + (outer.family === 4 ? header : 0) > 0xffff) return 0;
   const sourcePort = outer.kind === 'gue' ? flowPort(inner) : 0;
   copyBytes(inner.bytes, inner.at, inner.length, into, at + header + tunnel);
-  writeIpHeader(into, at, outer, protocolOf(outer, inner), payload, inner.ttl, outerTrafficClass(inner.trafficClass));
+  writeIpHeader(
+    into,
+    at,
+    outer,
+    protocolOf(outer, inner),
+    payload,
+    inner.ttl,
+    outerTrafficClass(inner.trafficClass),
+  );
   if (outer.family === 4) {
     const dontFragment = outer.copyDf && inner.family === 4 && inner.dontFragment;
     sealIpv4(into, at, header, dontFragment ? 0 : identification, dontFragment ? DONT_FRAGMENT : 0);

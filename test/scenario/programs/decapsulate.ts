@@ -31,7 +31,9 @@ for (const addressFamily of [raw.AddressFamily.IPv4, raw.AddressFamily.IPv6]) {
     const socket = raw.createSocket({ addressFamily, protocol, bufferSize: longest });
     socket.on('error', fail);
     // one that nobody refers to becomes garbage, and is closed
-    process.on('exit', () => { socket.close(); });
+    process.on('exit', () => {
+      socket.close();
+    });
     socket.on('message', (packet) => {
       // IPv6 raw sockets do not show the outer header.
       const outer = addressFamily === raw.AddressFamily.IPv4 ? (packet.readUInt8(0) & 15) * 4 : 0;
