@@ -41,7 +41,11 @@ async function iperf(
   options: readonly string[],
 ): Promise<number> {
   const argv = ['iperf3', '-J', '-c', address, '-p', String(ports.bulk), '-t', String(seconds), ...options];
-  const { stdout } = await lab.client.run(argv, { timeout: seconds + 20 });
+  // A connection of the transfer before may not have ended yet.
+  const stdout = await waitFor('iperf3 to be free', 20, async () => {
+    const { stdout } = await lab.client.run(argv, { timeout: seconds + 20 });
+    return stdout.includes('the server is busy') ? undefined : stdout;
+  });
   // Of the whole JSON only this is of interest; a run that failed has none.
   const bits = /"sum_received":\s*\{[^}]*"bits_per_second":\s*([\d.e+]+)/.exec(stdout)?.[1];
   if (bits === undefined) throw new Error(`iperf3 through ${name}: ${stdout.slice(-500)}`);

@@ -1,7 +1,7 @@
 /**
- * 64-byte UDP packets a second, one way: 4096 flows from the client to three servers, which count and drop what arrives.
- * What is measured has one core: the engine's process, or the kernel's receive queue. All else is on the other one: the
- * generator, the interrupts of the network cards, the switch and the servers.
+ * 64-byte UDP packets a second, one way: 4096 flows from the client to three servers. The switch before the servers counts
+ * what arrives and drops it, so that their work is no part of it. What is measured has one core: the engine's process, or
+ * the kernel's receive queue; the other one has the generator and the interrupts of the network card that it fills.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { childrenOf, familyOf } from '../test/scenario/lab/processes.ts';
@@ -9,7 +9,7 @@ import { helper } from '../test/scenario/lab/paths.ts';
 import type { Comparison, Sample } from './comparison.ts';
 import { ports, type Peer } from './peer.ts';
 import { startPeers } from './peers.ts';
-import { switchOn } from './switch.ts';
+import { arrivals, countAndDrop } from './switch.ts';
 import { cpuSeconds } from './usage.ts';
 
 const flows = 4096;
@@ -33,8 +33,7 @@ export function packetRate(seconds: number): Comparison {
     start: async () => {
       const peers = await startPeers(['nat', 'direct', 'tunnel', 'nginx', 'nftables'], { offloads: 'on' });
       for (const peer of peers) {
-        await countArrivals(peer);
-        switchOn(peer.lab, otherCore);
+        countAndDrop(peer.lab, ports.sink);
         await useOneCore(peer);
       }
       return peers;
@@ -72,7 +71,7 @@ interface Flood {
 /** @param rate packets a second, 0 for as many as possible */
 async function flood(peer: Peer, rate: number, seconds: number): Promise<Flood> {
   const { lab, address } = peer;
-  const before = { arrived: await arrivals(peer), cpu: cpuSeconds(peer) };
+  const before = { arrived: arrivals(lab), cpu: cpuSeconds(peer) };
   const router = (await lab.director.run(['cat', '/sys/class/net/front/address'])).stdout.trim();
   const target = [address, ports.sink, Math.round(rate), seconds].map(String);
   const generator = [process.execPath, helper('flood'), 'eth0', router, 'udp', '10.1.0.2', String(flows)];
@@ -83,39 +82,13 @@ async function flood(peer: Peer, rate: number, seconds: number): Promise<Flood> 
   if (stdout === '') throw new Error(`flood through ${peer.name}: ${stderr}`);
   const { sent, seconds: took } = JSON.parse(stdout) as { sent: number; seconds: number };
   await pause(200);
-  const arrived = (await arrivals(peer)) - before.arrived;
+  const arrived = arrivals(lab) - before.arrived;
   return {
     offered: sent / took,
     delivered: arrived / took,
     lost: Math.max(0, 1 - arrived / sent),
     cpu: (cpuSeconds(peer) - before.cpu) / arrived,
   };
-}
-
-/** Inside of a tunnel a packet's destination port is 42 bytes into the outer packet. */
-const counting = `table ip bench {
-  chain arrivals {
-    type filter hook prerouting priority raw
-    udp dport ${ports.sink} counter drop
-    ip protocol ipip @nh,336,16 ${ports.sink} counter drop
-  }
-}
-`;
-
-async function countArrivals({ lab }: Peer): Promise<void> {
-  for (const { host } of lab.servers) {
-    const { code, stderr } = await host.run(['nft', '-f', '-'], { input: counting });
-    if (code !== 0) throw new Error(`nft at ${host.name}: ${stderr}`);
-  }
-}
-
-async function arrivals({ lab }: Peer): Promise<number> {
-  let total = 0;
-  for (const { host } of lab.servers) {
-    const { stdout } = await host.run(['nft', 'list', 'table', 'ip', 'bench']);
-    for (const [, count] of stdout.matchAll(/counter packets (\d+)/g)) total += Number(count);
-  }
-  return total;
 }
 
 /** The kernel forwards where packets are received, so for it the receive queue moves; a program is bound to its core. */

@@ -1,22 +1,39 @@
-/** The switch of a laboratory: what it must not do, and on which core its and the real servers' work is done. */
+/** The switch of a laboratory: what it must not do, and what it counts. */
 import { execFileSync } from 'node:child_process';
 import type { Lab } from '../test/scenario/lab.ts';
 
 /** Where br_netfilter is loaded, Linux shows every packet that it switches to the packet filter. No switch does. */
 export function onlySwitch(lab: Lab): void {
-  inSwitch(
-    lab,
-    'for each in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $each ] || echo 0 >$each; done',
+  const script =
+    'for each in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $each ] || echo 0 >$each; done';
+  inSwitch(lab, ['sh', '-c', script]);
+}
+
+/** What the director sends to this UDP port of the servers, in tunnels too, comes no further than its cable. */
+export function countAndDrop(lab: Lab, port: number): void {
+  // Inside of a tunnel the destination port is 42 bytes into the outer packet.
+  const rules = `table netdev bench {
+  chain arrivals {
+    type filter hook ingress device director priority 0
+    ip protocol udp udp dport ${port} counter drop
+    ip protocol ipip @nh,336,16 ${port} counter drop
+  }
+}
+`;
+  inSwitch(lab, ['nft', '-f', '-'], rules);
+}
+
+/** Packets so far that {@link countAndDrop} counted. */
+export function arrivals(lab: Lab): number {
+  const listing = inSwitch(lab, ['nft', 'list', 'table', 'netdev', 'bench']);
+  return Array.from(listing.matchAll(/counter packets (\d+)/g), ([, count]) => Number(count)).reduce(
+    (total, count) => total + count,
+    0,
   );
 }
 
-/** What is sent to the switch, it and the real servers take in there, and not on the core of whoever sent it. */
-export function switchOn(lab: Lab, core: number): void {
-  const mask = (1 << core).toString(16);
-  inSwitch(lab, `for each in /sys/class/net/*/queues/rx-0/rps_cpus; do echo ${mask} >$each; done`);
-}
-
-function inSwitch({ director }: Lab, script: string): void {
+function inSwitch({ director }: Lab, command: readonly string[], input = ''): string {
   const namespace = director.namespace?.replace(/director$/, 'switch');
-  if (namespace !== undefined) execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-c', script]);
+  if (namespace === undefined) throw new Error('a laboratory without namespaces has no switch');
+  return execFileSync('ip', ['netns', 'exec', namespace, ...command], { input, encoding: 'utf8' });
 }
