@@ -16,7 +16,7 @@ export function countAndDrop(lab: Lab, port: number): void {
   chain arrivals {
     type filter hook ingress device director priority 0
     ip protocol udp udp dport ${port} counter drop
-    ip protocol ipip @nh,336,16 ${port} counter drop
+    ip protocol 4 @nh,336,16 ${port} counter drop
   }
 }
 `;

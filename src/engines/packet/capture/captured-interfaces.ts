@@ -8,9 +8,9 @@ import { lowerInterfaces, withLargeSlots } from '../../../platform/offloads.ts';
 import { captureLinks, ethernetLinks } from './interfaces.ts';
 
 /** Programs on this host are clients of modest pace. */
-const loopbackRingBytes = 8 << 20;
-/** Of each capture: 21,000 frames of MTU size, some 70 ms at full speed; or 1,000 of 64 KiB. */
-const ringBytes = { mtu: 32 << 20, large: 64 << 20 } as const;
+const loopbackRingBytes = 4 << 20;
+/** Of each capture, all of it resident: 10,000 frames of MTU size, some 70 ms at full speed; or 1,000 of 64 KiB. */
+const ringBytes = { mtu: 16 << 20, large: 64 << 20 } as const;
 
 export interface InterfacesParts {
   readonly netlink: Pick<Netlink, 'links'>;
