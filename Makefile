@@ -56,10 +56,10 @@ node_modules/.package-lock.json: package-lock.json | deps-demo
 	@npm ci --no-audit --no-fund
 	@touch $@
 
-dist/.built: $(sources) tsconfig.json tsconfig.build.json node_modules/.package-lock.json
+dist/.built: $(sources) packaging/bundle-programs tsconfig.json tsconfig.build.json node_modules/.package-lock.json
 	@echo 'tsc -p tsconfig.build.json'
 	@tsc -p tsconfig.build.json
-	@chmod +x dist/bin/*.js
+	@packaging/bundle-programs dist
 	@touch $@
 
 # The demo, the bench and the programs that the scenario tests start in network namespaces.

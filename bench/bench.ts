@@ -6,6 +6,7 @@
 import { relative } from 'node:path';
 import { skipReason } from '../test/scenario/lab.ts';
 import { root, which } from '../test/scenario/lab/paths.ts';
+import { admin } from './admin.ts';
 import { bulk } from './bulk.ts';
 import { compare, type Comparison, type Result } from './comparison.ts';
 import { idle } from './idle.ts';
@@ -32,6 +33,7 @@ const parts: Readonly<Record<string, () => Promise<string>>> = {
   million: () => runAlone('million'),
   table: () => runAlone('connections'),
   listing: () => listing(1_000_000, print),
+  admin: async () => `${await admin(rounds, 'packet')}\n\n${await admin(rounds, 'relay')}`,
 };
 
 const asked = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);

@@ -63,6 +63,7 @@ _directoradm() {
       return
       ;;
     --proxy-protocol) words='v1 v2' ;;
+    --proc) words='ip_vs ip_vs_conn ip_vs_stats' ;;
     # The services and real servers that are there.
     -t | --tcp-service) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-A -t \(\S*\).*/\1/p') ;;
     -u | --udp-service) words=$("$1" -S -n 2>/dev/null | sed -n 's/^-A -u \(\S*\).*/\1/p') ;;
@@ -71,7 +72,8 @@ _directoradm() {
     *)
       if [ "$COMP_CWORD" -eq 1 ]; then
         words='-A -E -D -C -R -S -a -e -d -L -Z --add-service --edit-service --delete-service --clear --restore --save
-          --add-server --edit-server --delete-server --list --zero --set --start-daemon --stop-daemon --help --version'
+          --add-server --edit-server --delete-server --list --zero --set --start-daemon --stop-daemon --proc --help
+          --version'
       else
         words='-t -u -f -s -p -M -o -b -r -g -m -i -w -x -y -n -c --tcp-service --udp-service --sctp-service
           --fwmark-service --ipv6 --scheduler --persistent --netmask --ops --pe --sched-flags --real-server --gatewaying

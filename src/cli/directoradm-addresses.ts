@@ -18,10 +18,18 @@ export interface Endpoint {
 
 /** A decimal number as strtol reads it (blanks and a sign before it are fine), undefined outside the range. */
 export function parseNumber(text: string, min: number, max: number): number | undefined {
-  if (!/^\s*[+-]?[0-9]+$/.test(text)) return undefined;
+  if (!/^[ \t\n\v\f\r]*[+-]?[0-9]+$/.test(text)) return undefined;
   const value = Number(text);
   // The sum makes 0 of -0.
   return value >= min && value <= max ? value + 0 : undefined;
+}
+
+/** The decimal number that the text begins with, as atoi reads it: 32 of strtol's 64 bits, 0 when there is none. */
+export function leadingNumber(text: string): number {
+  const [, sign = '', digits = '0'] = /^[ \t\n\v\f\r]*([+-]?)([0-9]+)/.exec(text) ?? [];
+  const [least, most] = [-(2n ** 63n), 2n ** 63n - 1n];
+  const value = BigInt(digits) * (sign === '-' ? -1n : 1n);
+  return Number(BigInt.asIntN(32, value < least ? least : value > most ? most : value));
 }
 
 /**
@@ -36,9 +44,16 @@ export async function parseEndpoint(
   if (text.startsWith('[')) return parseBracketed(text, protocol, names);
   const bare = canonicalAddress(text);
   if (bare !== undefined && familyOf(bare) === 'inet6') return { address: bare, port: undefined };
+  return /^[0-9]+$/.test(text) ? undefined : parseUnbracketed(text, protocol, names);
+}
+
+async function parseUnbracketed(
+  text: string,
+  protocol: Protocol | undefined,
+  names: NamesSource,
+): Promise<Endpoint | undefined> {
   const colon = text.lastIndexOf(':');
   const host = colon === -1 ? text : text.slice(0, colon);
-  if (colon === -1 && /^[0-9]+$/.test(host)) return undefined;
   const port = colon === -1 ? undefined : await parsePort(text.slice(colon + 1), protocol, names);
   if (colon !== -1 && port === undefined) return undefined;
   const address = await parseHost(host, names);
@@ -58,14 +73,16 @@ export function addressNumber(address: Address): number {
   return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
 }
 
+/** What is not IPv6 may stand in brackets too, but then a port must be in them as well: one behind them is not looked at. */
 async function parseBracketed(
   text: string,
   protocol: Protocol | undefined,
   names: NamesSource,
 ): Promise<Endpoint | undefined> {
-  const [, inside = '', portText = ''] = /^\[([^\]]*)\]:(.*)$/.exec(text) ?? [];
+  const [, inside, portText = ''] = /^\[([^\]]*)\]:(.*)$/s.exec(text) ?? [];
+  if (inside === undefined) return undefined;
   const address = canonicalAddress(inside);
-  if (address === undefined || familyOf(address) === 'inet') return undefined;
+  if (address === undefined || familyOf(address) === 'inet') return parseUnbracketed(inside, protocol, names);
   const port = await parsePort(portText, protocol, names);
   return port === undefined ? undefined : { address, port };
 }
@@ -80,9 +97,10 @@ async function parsePort(
   return (await names()).port(text, protocol);
 }
 
-/** One to four numbers, decimal, octal or hexadecimal; the last fills all bytes that are left. Blanks may follow. */
+/** One to four numbers, decimal, octal or hexadecimal; the last fills all bytes that are left. Behind a blank all goes. */
 function parseInetAton(text: string): Address | undefined {
-  const parts = text.trimEnd().split('.');
+  const [numeric = ''] = text.split(/[ \t\n\v\f\r]/, 1);
+  const parts = numeric.split('.');
   if (parts.length > 4) return undefined;
   const numbers = parts.map(parseCNumber);
   const last = numbers.pop() ?? NaN;

@@ -4,6 +4,7 @@
  */
 import type { DestinationSettings, ServiceId, ServiceSettings, SyncRole } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
+import type { ProcName } from '../observe/proc-text.ts';
 import { familyOf } from '../util/ip.ts';
 import type { NamesSource } from './directoradm-addresses.ts';
 import { Draft, parseTimeout } from './directoradm-draft.ts';
@@ -36,6 +37,7 @@ export type TableCommand = Addressed &
     | { readonly command: 'apply'; readonly verb: Verb }
     | { readonly command: 'list'; readonly list: ListRequest }
     | { readonly command: 'save'; readonly numeric: boolean }
+    | { readonly command: 'proc'; readonly name: ProcName }
   );
 
 export type RestoreCommand = Addressed & { readonly command: 'restore' };
@@ -71,6 +73,8 @@ export async function parseCommand(
       return { command: 'save', numeric: draft.given.has('numeric'), control };
     case 'restore':
       return { command: 'restore', control };
+    case 'proc':
+      return { command: 'proc', name: await procName(first), control };
     case 'add-service':
     case 'edit-service':
       return { command: 'apply', control, verb: serviceVerb(first.name, draft, flags) };
@@ -137,6 +141,15 @@ function syncRole({ name, value }: FirstCommand): SyncRole {
   return 'master';
 }
 
+async function procName({ value = '' }: FirstCommand): Promise<ProcName> {
+  const { procNames } = await import('../observe/proc-text.ts');
+  const name = procNames.find((each) => each === value);
+  if (name === undefined) {
+    throw new UsageFault(2, `--proc takes one of ${procNames.join(', ')}, not '${value}'`);
+  }
+  return name;
+}
+
 /** Takes the three values of `--set` off the front. */
 function takeTimeouts(rest: string[]): { tcp: number; tcpFin: number; udp: number } {
   const [tcp, tcpFin, udp] = rest.splice(0, 3);
@@ -198,8 +211,10 @@ function destinationVerb(command: 'add-server' | 'edit-server', draft: Draft): V
   };
 }
 
+/** The address of no host and no port means all services, too. */
 function zeroVerb(draft: Draft): Verb {
-  return draft.given.has('service-address') ? { verb: 'zero', service: serviceId(draft) } : { verb: 'zero' };
+  const nowhere = draft.mark === 0 && draft.port === 0 && ['0.0.0.0', '::'].includes(draft.address);
+  return nowhere ? { verb: 'zero' } : { verb: 'zero', service: serviceId(draft) };
 }
 
 function startVerb(role: SyncRole, draft: Draft): Verb {

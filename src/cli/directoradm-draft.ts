@@ -6,12 +6,23 @@ import type { DestinationId, Forwarding, Protocol, ServiceSettings, Tunnel } fro
 import type { Address, Family } from '../util/ip.ts';
 import { canonicalAddress, familyOf } from '../util/ip.ts';
 import type { NamesSource } from './directoradm-addresses.ts';
-import { addressNumber, parseEndpoint, parseHost, parseNumber } from './directoradm-addresses.ts';
+import {
+  addressNumber,
+  leadingNumber,
+  parseEndpoint,
+  parseHost,
+  parseNumber,
+} from './directoradm-addresses.ts';
 import { UsageFault } from './directoradm-faults.ts';
 import type { FoundOption, OptionName } from './directoradm-options.ts';
 
 /** Seconds: IPVS's limit for persistence and timeouts, 31 days. */
 const maxTimeout = 2678400;
+
+/** Characters of a name of a scheduler, persistence engine or interface; IPVS never sees the others. */
+const maxName = 15;
+/** Characters of `-b` that ipvsadm reads. */
+const maxFlags = 127;
 
 export class Draft {
   readonly given = new Set<OptionName>();
@@ -83,13 +94,13 @@ export class Draft {
   #takeSimple(name: OptionName, value: string): void {
     switch (name) {
       case 'scheduler':
-        if (value !== '') this.scheduler = value;
+        if (value !== '') this.scheduler = value.slice(0, maxName);
         return;
       case 'sched-flags':
-        this.schedulerFlags = value;
+        this.schedulerFlags = value.slice(0, maxFlags);
         return;
       case 'pe':
-        this.persistenceEngine = value;
+        this.persistenceEngine = value.slice(0, maxName);
         return;
       case 'ops':
         this.onePacket = true;
@@ -126,7 +137,7 @@ export class Draft {
         this.tunnelChecksum = 'remcsum';
         return;
       case 'mcast-interface':
-        if (value !== '') this.interface = value.slice(0, 15);
+        if (value !== '') this.interface = value.slice(0, maxName);
         return;
       case 'mcast-group':
         this.group = parseGroup(value);
@@ -173,7 +184,9 @@ export class Draft {
 
   async #takeNetmask(value: string): Promise<void> {
     if (this.family === 'inet6') {
-      this.netmask = number(value, 1, 128, 'illegal ipv6 netmask specified');
+      this.netmask = leadingNumber(value);
+      if (!(this.netmask >= 1 && this.netmask <= 128))
+        throw new UsageFault(2, 'illegal ipv6 netmask specified');
       return;
     }
     const mask = await parseHost(value, this.#names);

@@ -14,6 +14,9 @@ export interface Naming {
 
 export const numericNaming: Naming = { endpoint: formatEndpoint };
 
+/** Characters of host and service together that ipvsadm has room for. */
+const maxName = 59;
+
 /** Reverse lookups at the same time. */
 const parallelLookups = 32;
 
@@ -32,7 +35,7 @@ export async function lookUpNames(addresses: Iterable<Address>, names: Names): P
     endpoint(address, port, protocol) {
       const host = hosts.get(address) ?? address;
       const service = protocol === undefined ? undefined : names.service(port, protocol);
-      return `${address.includes(':') ? `[${host}]` : host}:${service ?? port}`;
+      return `${address.includes(':') ? `[${host}]` : host}:${service ?? port}`.slice(0, maxName);
     },
   };
 }

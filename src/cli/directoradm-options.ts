@@ -20,7 +20,9 @@ export type CommandName =
   | 'save'
   | 'zero'
   | 'help'
-  | 'version';
+  | 'version'
+  // ours
+  | 'proc';
 
 /** Options by their names in messages, in the order in which ipvsadm looks whether a command takes them. */
 export const optionNames = [
@@ -111,6 +113,7 @@ const options: readonly Option[] = [
   command('save', 'S', 'save'),
   command('start-daemon', undefined, 'start-daemon', 'required'),
   command('stop-daemon', undefined, 'stop-daemon', 'required'),
+  command('proc', undefined, 'proc', 'required'),
   option('tcp-service', 't', 'service-address', 'required'),
   option('udp-service', 'u', 'service-address', 'required'),
   option('sctp-service', undefined, 'service-address', 'required'),
@@ -220,7 +223,11 @@ export class OptionReader {
     const found = byShort.get(this.#bundle.slice(0, 1));
     if (found === undefined) throw new CommandFault(`${this.#word()}: unknown option`);
     this.#bundle = this.#bundle.slice(1);
-    if (found.value === 'none') return { option: found, value: undefined, word: this.#word() };
+    if (found.value === 'none') {
+      if (this.#bundle.startsWith('='))
+        throw new CommandFault(`${this.#word()}: option does not take an argument`);
+      return { option: found, value: undefined, word: this.#word() };
+    }
     const glued = this.#bundle === '' ? undefined : this.#bundle.replace(/^=/, '');
     this.#bundle = '';
     return this.#withValue(found, glued);

@@ -3,49 +3,84 @@
  * runs; a line that makes no sense ends the restore. The exit status is that of the last line.
  */
 import type { ControlBackend } from '../control/protocol.ts';
+import { maxVerbs } from '../control/protocol.ts';
+import { DirectorError } from '../director/verbs.ts';
+import type { Verb } from '../director/verbs.ts';
 import type { DirectoradmContext } from './directoradm.ts';
 import { aboutText, execute, reportFault } from './directoradm.ts';
 import type { Command } from './directoradm-command.ts';
 import { parseCommand } from './directoradm-command.ts';
-import { CommandFault, tryHelp, UsageFault } from './directoradm-faults.ts';
-
-/** Verbs that are on their way at the same time; the director takes them in order. */
-const inFlight = 64;
+import { CommandFault, refusalText, tryHelp, UsageFault } from './directoradm-faults.ts';
 
 /** @returns the exit status @throws UsageFault */
 export async function restore(director: ControlBackend, context: DirectoradmContext): Promise<number> {
-  const running: Promise<unknown>[] = [];
-  let status = 0;
-  const settle = async (left: number): Promise<void> => {
-    while (running.length > left) {
-      const fault = await running.shift();
-      status = fault === undefined ? 0 : reportFault(fault, context);
-    }
-  };
+  const pending = new PendingVerbs(director, context);
   try {
-    for await (const line of linesOf(context.input())) {
-      const words = line.split(/\s+/).filter((word) => word !== '' && word !== 'ipvsadm');
-      if (words.length === 0) continue;
-      const command = await parseLine(words, context);
-      if (command instanceof CommandFault) {
-        running.push(Promise.resolve(command));
-      } else if (command.command === 'apply') {
-        running.push(faultOf(execute(command, director, context)));
-        await settle(inFlight);
-      } else if (command.command === 'help' || command.command === 'version') {
-        await settle(0);
-        context.out(await aboutText(command, context));
-        return 0;
-      } else {
-        await settle(0);
-        context.out(await execute(command, director, context));
-        status = 0;
+    for await (const lines of linesOf(context.input())) {
+      for (const line of lines) {
+        const words = wordsOf(line);
+        if (words.length === 0) continue;
+        const command = await parseLine(words, context);
+        if (!(command instanceof CommandFault) && command.command === 'apply') {
+          await pending.add(command.verb);
+          continue;
+        }
+        await pending.send();
+        if (command instanceof CommandFault) {
+          pending.status = reportFault(command, context);
+        } else if (command.command === 'help' || command.command === 'version') {
+          context.out(await aboutText(command, context));
+          return 0;
+        } else {
+          context.out(await execute(command, director, context));
+          pending.status = 0;
+        }
       }
+      // whoever writes the lines may wait for what comes of these before the next
+      await pending.send();
     }
   } finally {
-    await settle(0);
+    await pending.send();
   }
-  return status;
+  return pending.status;
+}
+
+/** Verbs of consecutive lines travel together. */
+class PendingVerbs {
+  /** Exit status of the last line so far. */
+  status = 0;
+  readonly #director: ControlBackend;
+  readonly #context: DirectoradmContext;
+  #verbs: Verb[] = [];
+
+  constructor(director: ControlBackend, context: DirectoradmContext) {
+    this.#director = director;
+    this.#context = context;
+  }
+
+  async add(verb: Verb): Promise<void> {
+    this.#verbs.push(verb);
+    if (this.#verbs.length === maxVerbs) await this.send();
+  }
+
+  async send(): Promise<void> {
+    const verbs = this.#verbs;
+    if (verbs.length === 0) return;
+    this.#verbs = [];
+    const refusals = await this.#director.applyAll(verbs);
+    for (const { at, error } of refusals) {
+      const verb = verbs[at] as Verb;
+      const fault = new CommandFault(refusalText(verb.verb, new DirectorError(error.code, error.message)));
+      this.status = reportFault(fault, this.#context);
+    }
+    if (refusals.at(-1)?.at !== verbs.length - 1) this.status = 0;
+  }
+}
+
+/** A word is at most 4096 bytes long, then another begins; what follows a NUL in it is not seen. */
+function wordsOf(line: string): readonly string[] {
+  const words = line.match(/[^ \t\r]{1,4096}/g) ?? [];
+  return words.map((word) => word.replace(/\0.*/s, '')).filter((word) => word !== 'ipvsadm');
 }
 
 /** @throws UsageFault */
@@ -65,22 +100,13 @@ async function parseLine(
   }
 }
 
-/** What an execution failed with, undefined when it did not. */
-async function faultOf(execution: Promise<unknown>): Promise<unknown> {
-  try {
-    await execution;
-    return undefined;
-  } catch (fault) {
-    return fault;
-  }
-}
-
-async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+/** The lines that each piece of the input completes. */
+async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<readonly string[], void, undefined> {
   let held = '';
   for await (const piece of pieces) {
     const lines = (held + piece).split('\n');
     held = lines.pop() ?? '';
-    yield* lines;
+    yield lines;
   }
-  yield held;
+  yield [held];
 }

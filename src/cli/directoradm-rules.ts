@@ -68,6 +68,7 @@ const rules: Readonly<Record<CommandName, Rule>> = {
   zero: { takes: ['service-address'] },
   help: {},
   version: {},
+  proc: {},
 };
 
 const tunnelRules = {

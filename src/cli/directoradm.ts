@@ -11,7 +11,13 @@ import { ControlUnavailable } from '../control/unavailable.ts';
 import type { ConnectionEntry } from '../engines/engine.ts';
 import type { Address } from '../util/ip.ts';
 import type { NamesSource } from './directoradm-addresses.ts';
-import type { AboutCommand, ListRequest, RestoreCommand, TableCommand } from './directoradm-command.ts';
+import type {
+  AboutCommand,
+  Command,
+  ListRequest,
+  RestoreCommand,
+  TableCommand,
+} from './directoradm-command.ts';
 import { parseCommand } from './directoradm-command.ts';
 import { cannotInitialize, CommandFault, refusalText, UsageFault } from './directoradm-faults.ts';
 import type { Naming } from './directoradm-naming.ts';
@@ -40,7 +46,7 @@ export interface DirectoradmContext {
 /** Runs one command line (without the program's name). @returns the exit status */
 export async function directoradm(words: readonly string[], context: DirectoradmContext): Promise<number> {
   try {
-    const command = await parseCommand(words, context.program, context.names);
+    const command = await parse(words, context);
     if (command.command === 'help' || command.command === 'version') return await about(command, context);
     const director = await connect(command.control, context);
     try {
@@ -61,9 +67,18 @@ export function reportFault(error: unknown, context: Pick<DirectoradmContext, 'e
   return fault.status;
 }
 
-/** Help and version. ipvsadm wants its kernel, and with it root, even for these; that much is kept under its name. */
+async function parse(words: readonly string[], context: DirectoradmContext): Promise<Command> {
+  try {
+    return await parseCommand(words, context.program, context.names);
+  } catch (error) {
+    await checkPermission(undefined, context);
+    throw error;
+  }
+}
+
+/** Help and version. */
 async function about(command: AboutCommand, context: DirectoradmContext): Promise<number> {
-  if (context.program === 'ipvsadm') await checkPermission(command.control, context);
+  await checkPermission(command.control, context);
   context.out(await aboutText(command, context));
   return 0;
 }
@@ -76,7 +91,9 @@ export async function aboutText(command: AboutCommand, context: DirectoradmConte
   return versionText(own ? await context.version() : undefined);
 }
 
+/** ipvsadm wants its kernel, and with it root, before it looks at its arguments; that much is kept under its name. */
 async function checkPermission(control: string | undefined, context: DirectoradmContext): Promise<void> {
+  if (context.program !== 'ipvsadm') return;
   try {
     (await context.connect(control)).close();
   } catch (error) {
@@ -127,6 +144,13 @@ export async function execute(
       const { sortListing } = await import('../observe/listing-order.ts');
       const services = sortListing(await director.list());
       return formatSave(services, await naming(command.numeric, addressesOf(services), context));
+    }
+    case 'proc': {
+      const { writeProc } = await import('../observe/proc-text.ts');
+      await writeProc(command.name, director, (piece) => {
+        context.out(piece);
+      });
+      return '';
     }
   }
 }
@@ -183,12 +207,12 @@ async function listServices(
   context: DirectoradmContext,
 ): Promise<string> {
   const { formatListing, versionLine } = await import('./directoradm-listing.ts');
-  const { sortListing } = await import('../observe/listing-order.ts');
+  const { kernelOrder, sortListing } = await import('../observe/listing-order.ts');
   const found = await director.list(request.service);
   if (request.service !== undefined && !found.some(({ id }) => isSame(id, request.service))) {
     throw new UsageFault(1, 'No such service');
   }
-  const services = request.sort ? sortListing(found) : found;
+  const services = request.sort ? sortListing(found) : kernelOrder(found);
   if (request.json) return json(services);
   const listing = formatListing(services, {
     format: request.format,

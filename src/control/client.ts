@@ -9,17 +9,23 @@ import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { DirectorError, refusalCodes } from '../director/verbs.ts';
 import type { TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
+import type { Statistics } from '../observe/statistics.ts';
 import { linesOf } from './lines.ts';
-import type { Answer, ControlBackend, ControlFault, ErrorCode, Query } from './protocol.ts';
-import { maxAnswerBytes, protocolVersion, readAnswer, readHello } from './protocol.ts';
-import { connectionEntry, serviceListing } from './read-listing.ts';
+import type { Answer, ControlBackend, ControlFault, ErrorCode, Query, Refusal } from './protocol.ts';
+import { maxAnswerBytes, protocolVersion, readAnswer, readHello, refusals } from './protocol.ts';
+import { serviceListing } from './listing-rows.ts';
+import { connectionEntry, statistics } from './read-listing.ts';
 import * as table from './read-table.ts';
-import { array, Malformed } from './shape.ts';
+import { array, Malformed, read } from './shape.ts';
 import { maxSocketPath } from './socket-path.ts';
 import { ControlUnavailable } from './unavailable.ts';
 
 const listings = array(serviceListing);
 const entries = array(connectionEntry);
+const daemons = array(table.syncDaemon);
+
+/** What a request has besides its id. */
+type Body = { readonly verb: Verb } | { readonly verbs: readonly Verb[] } | Query;
 
 interface Pending {
   /** Reads no more answers until it resolves. */
@@ -65,6 +71,10 @@ export class ControlClient implements ControlBackend {
     await this.#request({ verb });
   }
 
+  async applyAll(verbs: readonly Verb[]): Promise<readonly Refusal[]> {
+    return read(refusals, await this.#request({ verbs }), 'refusals');
+  }
+
   async settled(): Promise<void> {
     await this.#request({ query: 'settled' });
   }
@@ -73,28 +83,32 @@ export class ControlClient implements ControlBackend {
     const query: Query = service === undefined ? { query: 'services' } : { query: 'services', service };
     const services: ServiceListing[] = [];
     await this.#request(query, (part) => {
-      services.push(...listings(part, 'services'));
+      for (const listing of read(listings, part, 'services')) services.push(listing);
     });
     return services;
   }
 
   async connections(take: TakeConnections): Promise<void> {
-    await this.#request({ query: 'connections' }, (part) => take(entries(part, 'connections')));
+    await this.#request({ query: 'connections' }, (part) => take(read(entries, part, 'connections')));
+  }
+
+  async statistics(): Promise<Statistics> {
+    return read(statistics, await this.#request({ query: 'statistics' }), 'statistics');
   }
 
   async timeouts(): Promise<Timeouts> {
-    return table.timeouts(await this.#request({ query: 'timeouts' }), 'timeouts');
+    return read(table.timeouts, await this.#request({ query: 'timeouts' }), 'timeouts');
   }
 
   async syncDaemons(): Promise<readonly SyncDaemon[]> {
-    return array(table.syncDaemon)(await this.#request({ query: 'sync-daemons' }), 'sync-daemons');
+    return read(daemons, await this.#request({ query: 'sync-daemons' }), 'sync-daemons');
   }
 
   close(): void {
     this.#stream.destroy();
   }
 
-  #request(body: { readonly verb: Verb } | Query, take: Pending['take'] = () => undefined): Promise<unknown> {
+  #request(body: Body, take: Pending['take'] = () => undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) {
         reject(this.#ended);

@@ -6,24 +6,30 @@
  *   server  {"directord":"0.1.0","protocol":1}
  *   client  {"id":1,"verb":{"verb":"delete-service","service":{"kind":"fwmark","mark":7,"family":"inet"}}}
  *   server  {"id":1,"error":{"code":"ESRCH","message":"no service fwm:7"}}
- *   client  {"id":2,"query":"services"}
- *   server  {"id":2,"part":[{"id":{...},"settings":{...},"counters":{...},...}, ...]}
- *   server  {"id":2,"ok":null}
+ *   client  {"id":2,"verbs":[{"verb":"flush"},{"verb":"stop-daemon","role":"master"}]}
+ *   server  {"id":2,"ok":[{"at":1,"error":{"code":"ESRCH","message":"no master sync daemon is running"}}]}
+ *   client  {"id":3,"query":"services"}
+ *   server  {"id":3,"part":[{"id":{...},"settings":{...},"counters":[...],...}, ...]}
+ *   server  {"id":3,"ok":null}
  * ```
  */
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
-import type { Verb } from '../director/verbs.ts';
+import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { refusalCodes } from '../director/verbs.ts';
 import type { TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
+import type { Statistics } from '../observe/statistics.ts';
 import * as table from './read-table.ts';
 import type { Reader } from './shape.ts';
-import { array, integer, Malformed, object, oneOf, tagged, text } from './shape.ts';
+import { array, integer, Malformed, object, oneOf, read, tagged, text } from './shape.ts';
 
 export const protocolVersion = 1;
 
 /** Bytes of the longest request; a client that sends a longer line is cut off. */
 export const maxRequestBytes = 1 << 20;
+
+/** Verbs in one request, so that it is not longer. */
+export const maxVerbs = 1000;
 
 /** Bytes of the longest answer a client takes. */
 export const maxAnswerBytes = 1 << 26;
@@ -32,15 +38,26 @@ export const maxAnswerBytes = 1 << 26;
 export interface ControlBackend {
   /** @throws DirectorError when refused */
   apply(verb: Verb): void | Promise<void>;
+  /** Applies one after the other, at most {@link maxVerbs}. @returns those that were refused */
+  applyAll(verbs: readonly Verb[]): readonly Refusal[] | Promise<readonly Refusal[]>;
   /** Resolves when all that was applied is in force: the engine forwards accordingly. */
   settled(): Promise<void>;
   /** All services in the order they were added, or the one asked for; none when it does not exist. */
   list(service?: ServiceId): Promise<readonly ServiceListing[]>;
   /** Hands over all connections, some at a time: the next when `take` is done with the ones before. */
   connections(take: TakeConnections): Promise<void>;
+  /** Of all services together. */
+  statistics(): Statistics | Promise<Statistics>;
   timeouts(): Timeouts | Promise<Timeouts>;
   /** Running sync daemons, master first. */
   syncDaemons(): readonly SyncDaemon[] | Promise<readonly SyncDaemon[]>;
+}
+
+/** One of several verbs was refused. */
+export interface Refusal {
+  /** Its place among them, from 0. */
+  readonly at: number;
+  readonly error: { readonly code: RefusalCode; readonly message: string };
 }
 
 export interface Hello {
@@ -51,9 +68,11 @@ export interface Hello {
 
 export type Query =
   | { readonly query: 'services'; readonly service?: ServiceId }
-  | { readonly query: 'settled' | 'connections' | 'timeouts' | 'sync-daemons' };
+  | { readonly query: 'settled' | 'connections' | 'statistics' | 'timeouts' | 'sync-daemons' };
 
-export type Request = { readonly id: number } & ({ readonly verb: Verb } | Query);
+export type Request = { readonly id: number } & (
+  { readonly verb: Verb } | { readonly verbs: readonly Verb[] } | Query
+);
 
 /** `EPROTO`: the message was not understood. `EIO`: the director failed. `EAGAIN`: it has too many clients. */
 const errorCodes = [...refusalCodes, 'EPROTO', 'EIO', 'EAGAIN'] as const;
@@ -77,12 +96,18 @@ const hello: Reader<Hello> = object({ directord: text(64), protocol: integer(0, 
 
 const verbRequest = object({ id, verb: table.verb });
 
-const plainQuery = object({ id, query: oneOf('settled', 'connections', 'timeouts', 'sync-daemons') });
+const verbsRequest = object({ id, verbs: array(table.verb) });
+
+const plainQuery = object({
+  id,
+  query: oneOf('settled', 'connections', 'statistics', 'timeouts', 'sync-daemons'),
+});
 
 const queryRequest = tagged('query', {
   services: object({ id, query: oneOf('services') }, { service: table.serviceId }),
   settled: plainQuery,
   connections: plainQuery,
+  statistics: plainQuery,
   timeouts: plainQuery,
   'sync-daemons': plainQuery,
 });
@@ -92,16 +117,29 @@ const fault: Reader<ControlFault> = object({ code: oneOf(...errorCodes), message
 /** Whoever asked knows what it asked for, and reads it. */
 const anything: Reader<unknown> = (value) => value;
 
+const errorAnswer = object({ id: (value: unknown) => (value === null ? null : id(value)), error: fault });
+const partAnswer = object({ id, part: array(anything) });
+const okAnswer = object({ id, ok: anything });
+
+/** What became of several verbs: those that were refused, by their place. */
+export const refusals: Reader<readonly Refusal[]> = array(
+  object({
+    at: integer(0, maxVerbs - 1),
+    error: object({ code: oneOf(...refusalCodes), message: text(10_000) }),
+  }),
+);
+
 /** @throws Malformed */
 export function readRequest(line: string): Request {
   const value = parse(line);
-  return has(value, 'verb') ? verbRequest(value, 'request') : queryRequest(value, 'request');
+  if (has(value, 'verb')) return read(verbRequest, value, 'request');
+  return has(value, 'verbs') ? read(verbsRequest, value, 'request') : read(queryRequest, value, 'request');
 }
 
 /** The id of a request that could not be read otherwise. */
 export function readRequestId(line: string): number | null {
   try {
-    return object({ id })(parse(line), 'request').id;
+    return object({ id })(parse(line)).id;
   } catch (error) {
     if (error instanceof Malformed) return null;
     throw error;
@@ -110,20 +148,16 @@ export function readRequestId(line: string): number | null {
 
 /** @throws Malformed */
 export function readHello(line: string): Hello {
-  return hello(parse(line), 'hello');
+  return read(hello, parse(line), 'hello');
 }
 
 /** @throws Malformed */
 export function readAnswer(line: string): Answer {
   const value = parse(line);
   if (has(value, 'error')) {
-    return object({ id: (v: unknown, at: string) => (v === null ? null : id(v, at)), error: fault })(
-      value,
-      'answer',
-    );
+    return read(errorAnswer, value, 'answer');
   }
-  if (has(value, 'part')) return object({ id, part: array(anything) })(value, 'answer');
-  return object({ id, ok: anything })(value, 'answer');
+  return has(value, 'part') ? read(partAnswer, value, 'answer') : read(okAnswer, value, 'answer');
 }
 
 function has(value: unknown, key: string): boolean {
@@ -134,6 +168,6 @@ function parse(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw new Malformed('not JSON', { cause: error });
+    throw new Malformed('not JSON', '', { cause: error });
   }
 }

@@ -1,9 +1,9 @@
-/** Readers of what a director reports: listings with counters, and connections. */
+/** Readers of what a director reports beside its listings: totals and connections. */
 import type { ConnectionEntry, Counters } from '../engines/engine.ts';
-import type { DestinationListing, ServiceListing } from '../observe/listing.ts';
-import { address, destinationId, destinationMembers, serviceId, serviceSettings } from './read-table.ts';
+import type { Statistics } from '../observe/statistics.ts';
+import { address } from './read-table.ts';
 import type { Reader } from './shape.ts';
-import { array, integer, object, oneOf, quantity, text } from './shape.ts';
+import { integer, object, oneOf, quantity, text } from './shape.ts';
 
 const counters: Reader<Counters> = object({
   connections: quantity,
@@ -13,34 +13,23 @@ const counters: Reader<Counters> = object({
   outBytes: quantity,
 });
 
-const destinationListing: Reader<DestinationListing> = object({
-  id: destinationId,
-  ...destinationMembers,
-  counters,
-  rates: counters,
-  active: quantity,
-  inactive: quantity,
-  persistent: quantity,
-});
-
-export const serviceListing: Reader<ServiceListing> = object({
-  id: serviceId,
-  settings: serviceSettings,
-  counters,
-  rates: counters,
-  destinations: array(destinationListing),
-});
+export const statistics: Reader<Statistics> = object({ totals: counters, rates: counters });
 
 const port = integer(0, 65535);
 
-export const connectionEntry: Reader<ConnectionEntry> = object({
-  protocol: oneOf('tcp', 'udp', 'sctp', 'ip'),
-  state: text(32),
-  expires: quantity,
-  client: address,
-  clientPort: port,
-  virtual: address,
-  virtualPort: port,
-  destination: address,
-  destinationPort: port,
-});
+const entry = object(
+  {
+    protocol: oneOf('tcp', 'udp', 'sctp', 'ip'),
+    state: text(32),
+    expires: quantity,
+    client: address,
+    clientPort: port,
+    virtual: address,
+    virtualPort: port,
+    destination: address,
+    destinationPort: port,
+  },
+  { engineData: object({ engine: text(16), data: text(255) }) },
+);
+
+export const connectionEntry: Reader<ConnectionEntry> = entry;

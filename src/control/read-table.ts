@@ -20,8 +20,8 @@ const port = integer(0, 65535);
 const uint31 = integer(0, 0x7fffffff);
 const seconds = integer(0, 2678400);
 
-export const address: Reader<Address> = (value, at) =>
-  (typeof value === 'string' ? canonicalAddress(value) : undefined) ?? expected('an IP address', at);
+export const address: Reader<Address> = (value) =>
+  (typeof value === 'string' ? canonicalAddress(value) : undefined) ?? expected('an IP address');
 
 export const serviceId: Reader<ServiceId> = tagged('kind', {
   address: object({

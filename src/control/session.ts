@@ -8,6 +8,7 @@ import { DirectorError } from '../director/verbs.ts';
 import type { Clock } from '../util/clock.ts';
 import { LineTooLong, linesOf } from './lines.ts';
 import type { Answer, ControlBackend, ControlFault, Hello, Request } from './protocol.ts';
+import { listingRow } from './listing-rows.ts';
 import { maxRequestBytes, protocolVersion, readRequest, readRequestId } from './protocol.ts';
 import { Malformed } from './shape.ts';
 
@@ -87,16 +88,19 @@ class Session {
       await backend.apply(request.verb);
       return null;
     }
+    if ('verbs' in request) return await backend.applyAll(request.verbs);
     switch (request.query) {
       case 'services':
-        await this.#sendParts(request.id, await backend.list(request.service));
+        await this.#sendParts(request.id, await backend.list(request.service), listingRow);
         return null;
       case 'settled':
         await backend.settled();
         return null;
       case 'connections':
-        await backend.connections((part) => this.#sendParts(request.id, part));
+        await backend.connections((part) => this.#sendParts(request.id, part, (entry) => entry));
         return null;
+      case 'statistics':
+        return await backend.statistics();
       case 'timeouts':
         return await backend.timeouts();
       case 'sync-daemons':
@@ -104,9 +108,9 @@ class Session {
     }
   }
 
-  async #sendParts(id: number, items: readonly unknown[]): Promise<void> {
+  async #sendParts<Item>(id: number, items: readonly Item[], rowOf: (item: Item) => unknown): Promise<void> {
     for (let at = 0; at < items.length; at += partSize) {
-      await this.#send({ id, part: items.slice(at, at + partSize) });
+      await this.#send({ id, part: items.slice(at, at + partSize).map(rowOf) });
     }
   }
 

@@ -9,10 +9,13 @@ import { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
 import { guardName } from '../platform/kernel-guard.ts';
 import { systemClock } from '../util/clock.ts';
+import { AdminWarnings } from './admin-warnings.ts';
 import { chooseEngine } from './engine-choice.ts';
 import type { Monitored } from './monitored-configuration.ts';
 import { MonitoredConfiguration } from './monitored-configuration.ts';
-import { interfaceMtu } from './network-interface.ts';
+import { hostBroadcasts, interfaceMtu } from './network-interface.ts';
+import type { ProcFiles } from './proc-files.ts';
+import { offerProcFiles } from './proc-files.ts';
 import { TableBackend } from './table-backend.ts';
 
 export interface DaemonParts extends EngineEvents {
@@ -32,7 +35,9 @@ export class Daemon {
   #engine: Engine | undefined;
   #control: ControlServer | undefined;
   #backend: TableBackend | undefined;
+  #procFiles: ProcFiles | undefined;
   #monitored: MonitoredConfiguration | undefined;
+  #warnings: AdminWarnings | undefined;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
@@ -49,10 +54,12 @@ export class Daemon {
     };
     const version = directordVersion();
     const director = new Director({
-      applied: (verb) => {
+      applied: (verb, by) => {
         engine.apply(verb);
+        if (by !== 'monitor') warnings.applied(verb);
       },
       mtu: interfaceMtu,
+      isBroadcast: hostBroadcasts(systemClock),
     });
     const packet = {
       guard: guardName(parts.control),
@@ -61,6 +68,15 @@ export class Daemon {
     };
     const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director, packet);
     info(`directord ${version}, engine ${reason}`);
+    const warnings = new AdminWarnings({
+      director,
+      engine,
+      clock: systemClock,
+      warn: (message) => {
+        parts.warn(message);
+      },
+    });
+    this.#warnings = warnings;
 
     const backend = new TableBackend({ director, engine, clock: systemClock, problem });
     const control = new ControlServer({
@@ -78,6 +94,7 @@ export class Daemon {
     this.#engine = engine;
     backend.start();
     this.#backend = backend;
+    this.#procFiles = await offerProcFiles(parts.control, backend, { info, problem });
 
     if (parts.monitored !== undefined) {
       this.#monitored = new MonitoredConfiguration(parts.monitored, {
@@ -103,7 +120,9 @@ export class Daemon {
   }
 
   async stop(): Promise<void> {
+    this.#warnings?.stop();
     await this.#monitored?.stop();
+    this.#procFiles?.remove();
     await this.#backend?.stop();
     const closed = (await this.#engine?.stop()) ?? 0;
     if (closed > 0) this.#parts.info(`${closed} open connections had to be closed`);

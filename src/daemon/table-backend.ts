@@ -2,14 +2,16 @@
  * What the control socket can ask of a running daemon: the director's verbs, and listings that join the director's
  * table with the engine's counters and their rates.
  */
-import type { ControlBackend } from '../control/protocol.ts';
+import { applyAll } from '../control/apply-all.ts';
+import type { ControlBackend, Refusal } from '../control/protocol.ts';
 import type { Director } from '../director/director.ts';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
-import type { Engine, TakeConnections } from '../engines/engine.ts';
+import type { Engine, EngineReport, TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import { listServices } from '../observe/listing.ts';
 import { RateEstimator, sampleInterval } from '../observe/rates.ts';
+import type { Statistics } from '../observe/statistics.ts';
 import type { Clock, Timer } from '../util/clock.ts';
 
 export interface TableBackendParts {
@@ -25,6 +27,8 @@ export class TableBackend implements ControlBackend {
   #timer: Timer | undefined;
   #sampling: Promise<void> = Promise.resolve();
   #failing = false;
+  /** How often counters were zeroed. */
+  #zeroings = 0;
 
   constructor(parts: TableBackendParts) {
     this.#parts = parts;
@@ -45,7 +49,15 @@ export class TableBackend implements ControlBackend {
 
   apply(verb: Verb): void {
     this.#parts.director.apply(verb, 'control');
-    if (verb.verb === 'zero') this.#rates.zero(verb.service);
+    if (verb.verb !== 'zero') return;
+    this.#zeroings++;
+    this.#rates.zero(verb.service);
+  }
+
+  applyAll(verbs: readonly Verb[]): readonly Refusal[] {
+    return applyAll(verbs, (verb) => {
+      this.apply(verb);
+    });
   }
 
   /** An engine that does not answer has the verbs all the same; they are in force when it is back. */
@@ -72,6 +84,11 @@ export class TableBackend implements ControlBackend {
     return this.#parts.engine.connections(take);
   }
 
+  async statistics(): Promise<Statistics> {
+    const { totals } = await this.#parts.engine.report();
+    return { totals, rates: this.#rates.totals() };
+  }
+
   timeouts(): Timeouts {
     return this.#parts.director.timeouts();
   }
@@ -81,14 +98,20 @@ export class TableBackend implements ControlBackend {
   }
 
   async #sample(): Promise<void> {
-    const { engine, clock } = this.#parts;
     try {
-      this.#rates.sample(await engine.report(), clock.now());
+      this.#rates.sample(await this.#report(), this.#parts.clock.now());
       this.#failing = false;
     } catch (error) {
       if (!this.#failing) this.#parts.problem(`the engine does not report: ${(error as Error).message}`);
       this.#failing = true;
     }
     this.start();
+  }
+
+  /** One from before counters were zeroed would be taken for what was counted since. */
+  async #report(): Promise<EngineReport> {
+    const zeroings = this.#zeroings;
+    const report = await this.#parts.engine.report();
+    return zeroings === this.#zeroings ? report : this.#report();
   }
 }

@@ -2,6 +2,7 @@
  * The director: the table of virtual services and the only way to change it. It refuses what IPVS refuses, with the
  * same error numbers in the same order, and hands each verb that it applied on, so that an engine can follow.
  */
+import type { Address } from '../util/ip.ts';
 import { ServiceEntry } from './service-entry.ts';
 import { SyncDaemons } from './sync-daemons.ts';
 import type {
@@ -23,10 +24,13 @@ export interface DirectorOptions {
   applied(verb: Verb, by: string): void;
   /** MTU in bytes of a network interface, undefined when there is none of that name. Without it no sync daemon starts. */
   mtu?(networkInterface: string): number | undefined;
+  /** Whether an IPv4 address is the broadcast address of a network that this host is on: no destination can be there. */
+  isBroadcast?(address: Address): boolean;
 }
 
 export class Director implements DirectorVerbs {
   readonly #applied: (verb: Verb, by: string) => void;
+  readonly #isBroadcast: (address: Address) => boolean;
   readonly #services = new Map<string, ServiceEntry>();
   readonly #daemons: SyncDaemons;
   #timeouts = defaultTimeouts;
@@ -37,6 +41,7 @@ export class Director implements DirectorVerbs {
     this.#applied = (verb, by) => {
       options.applied(verb, by);
     };
+    this.#isBroadcast = (address) => options.isBroadcast?.(address) ?? false;
     this.#daemons = new SyncDaemons((networkInterface) => options.mtu?.(networkInterface));
   }
 
@@ -130,7 +135,7 @@ export class Director implements DirectorVerbs {
         `${serviceKey(serviceId)}: destination ${destinationKey(id)} exists already`,
       );
     }
-    checkUnicast(id);
+    checkUnicast(id, this.#isBroadcast);
     service.add(id, settings);
     this.#countMixed(serviceId, id, 1);
   }

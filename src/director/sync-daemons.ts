@@ -34,11 +34,17 @@ export class SyncDaemons {
     if (this.#running.has(daemon.role)) {
       throw new DirectorError('EEXIST', `the ${daemon.role} sync daemon is running already`);
     }
-    const maxLength = daemon.maxLength || Math.min(mtu, 65535) - headerBytes[familyOf(daemon.group)];
-    this.#running.set(daemon.role, { ...daemon, maxLength });
+    this.#running.set(daemon.role, { ...daemon, maxLength: maxLength(daemon, mtu) });
   }
 
   stop(role: SyncRole): void {
     if (!this.#running.delete(role)) throw new DirectorError('ESRCH', `no ${role} sync daemon is running`);
   }
+}
+
+/** A backup takes whatever its interface can bring, and no less than a master may send by default. */
+function maxLength({ role, group, maxLength: wished }: SyncDaemon, mtu: number): number {
+  const headers = headerBytes[familyOf(group)];
+  const [least, usual] = role === 'backup' ? [1024, Math.min(Math.max(mtu, 1500), 65535)] : [1, 1500];
+  return wished === 0 ? usual - headers : Math.min(Math.max(wished, least), 65535 - headers);
 }

@@ -52,9 +52,13 @@ export function checkFamily(service: ServiceId, id: DestinationId, settings: Des
   }
 }
 
-/** EINVAL unless packets can be sent to the address. */
-export function checkUnicast(id: DestinationId): void {
-  if (!isUnicast(id.address)) throw new DirectorError('EINVAL', `${id.address} is not a unicast address`);
+/**
+ * EINVAL unless packets can be sent to the address.
+ * @param isBroadcast whether a network of this host has it as its broadcast address
+ */
+export function checkUnicast(id: DestinationId, isBroadcast: (address: Address) => boolean): void {
+  if (!isUnicast(id.address) || isBroadcast(id.address))
+    throw new DirectorError('EINVAL', `${id.address} is not a unicast address`);
 }
 
 /** Whether service and destination are of different address families. */
@@ -64,7 +68,6 @@ export function isMixed(service: ServiceId, id: DestinationId): boolean {
 
 /**
  * IPv4: anything but 0.0.0.0, multicast and broadcast. IPv6: anything but ::, multicast, link-local and mapped IPv4.
- * Broadcast addresses of this host's networks, which the kernel refuses too, are not known here.
  */
 function isUnicast(address: Address): boolean {
   const bytes = addressBytes(address);

@@ -8,6 +8,8 @@ import type { ForwarderProcess } from '../platform/forwarder-process.ts';
 import { startForwarder } from '../platform/forwarder-process.ts';
 import type { FromForwarder, Request, ToForwarder } from './child-protocol.ts';
 import type { Engine, EngineEvents, EngineReport, TakeConnections } from './engine.ts';
+import { addCounters, zeroCounters } from './engine.ts';
+import { unpackReport } from './packed-report.ts';
 
 /** Milliseconds before a dead forwarder is started again: at once, then so long, doubled while it keeps dying. */
 const FIRST_PAUSE = 0;
@@ -58,6 +60,9 @@ class ChildEngine implements Engine {
   #wasReady = false;
   #batch: Verb[] = [];
   #nextId = 1;
+  /** Traffic that forwarders reported which have died since; and with what the present one last reported. */
+  #before = zeroCounters;
+  #totals = zeroCounters;
   #stopping = false;
   #pause = FIRST_PAUSE;
 
@@ -78,6 +83,7 @@ class ChildEngine implements Engine {
   apply(verb: Verb): void {
     if (this.#batch.length === 0) setImmediate(this.#flush);
     this.#batch.push(verb);
+    if (verb.verb === 'zero' && verb.service === undefined) this.#before = this.#totals = zeroCounters;
   }
 
   /** While the forwarder is away, verbs are in force only when it is back. */
@@ -88,7 +94,10 @@ class ChildEngine implements Engine {
 
   async report(): Promise<EngineReport> {
     const answer = await this.#ask('report');
-    return answer?.type === 'report' ? answer.report : { services: [] };
+    if (answer?.type !== 'report') return { services: [], totals: this.#totals };
+    const { services, totals } = unpackReport(answer.report);
+    this.#totals = addCounters(this.#before, totals);
+    return { services, totals: this.#totals };
   }
 
   /** The forwarder makes a part when it is asked for it, so that none waits anywhere. */
@@ -135,6 +144,7 @@ class ChildEngine implements Engine {
     forwarder.onExit((how) => {
       this.#ready = false;
       this.#forwarder = undefined;
+      this.#before = this.#totals;
       for (const { resolve } of this.#pending.values()) resolve(undefined);
       this.#pending.clear();
       if (this.#stopping) return;

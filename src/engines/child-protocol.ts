@@ -1,6 +1,7 @@
 /** What the daemon's side of an engine and its forwarding process say to each other. Structured-clone messages. */
 import type { Verb } from '../director/verbs.ts';
-import type { ConnectionEntry, EngineReport } from './engine.ts';
+import type { ConnectionEntry } from './engine.ts';
+import type { PackedReport } from './packed-report.ts';
 
 /** `settle` is answered when every verb before it is in force. */
 export type Request = 'settle' | 'report' | 'connections' | 'stop';
@@ -31,6 +32,6 @@ export type FromForwarder =
   | { readonly type: 'problem'; readonly message: string }
   | { readonly type: 'info'; readonly message: string }
   | { readonly type: 'settled'; readonly id: number }
-  | { readonly type: 'report'; readonly id: number; readonly report: EngineReport }
+  | { readonly type: 'report'; readonly id: number; readonly report: PackedReport }
   | ({ readonly type: 'connections'; readonly id: number } & ConnectionPart)
   | { readonly type: 'stopped'; readonly id: number; readonly closed: number };

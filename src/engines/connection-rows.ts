@@ -2,6 +2,7 @@
 import { ConnectionKey } from '../connections/connection-key.ts';
 import type { ConnectionTable } from '../connections/connection-table.ts';
 import { NO_SLOT } from '../connections/connection-table.ts';
+import type { EngineData } from '../connections/engine-templates.ts';
 import type { PersistenceTable } from '../connections/persistence.ts';
 import { TCP, UDP } from '../connections/protocols.ts';
 import { stateName } from '../connections/tcp-states.ts';
@@ -41,17 +42,22 @@ export function connectionPart(
 ): ConnectionPart {
   const connections: ConnectionEntry[] = [];
   const tables = [
-    { table: templates.table, first: 0, state: (slot: number) => templates.stateName(slot) },
+    {
+      table: templates.table,
+      first: 0,
+      state: (slot: number) => templates.stateName(slot),
+      data: (slot: number) => templates.engineData(slot),
+    },
     {
       table,
       first: firstConnection,
       state: (slot: number) => stateName(table.protocol(slot), table.state(slot)),
     },
   ];
-  for (const { table, first, state } of tables) {
+  for (const { table, first, state, data } of tables) {
     for (let slot = table.next(Math.max(0, from - first)); slot !== NO_SLOT; slot = table.next(slot + 1)) {
       if (connections.length === most) return { connections, next: first + slot };
-      connections.push(row(pool, table, slot, state(slot), now));
+      connections.push(row(pool, table, slot, state(slot), now, data?.(slot)));
     }
   }
   return { connections };
@@ -60,7 +66,14 @@ export function connectionPart(
 const key = new ConnectionKey();
 const words = new Int32Array(4);
 
-function row(pool: Pool, table: ConnectionTable, slot: number, state: string, now: number): ConnectionEntry {
+function row(
+  pool: Pool,
+  table: ConnectionTable,
+  slot: number,
+  state: string,
+  now: number,
+  data: EngineData | undefined,
+): ConnectionEntry {
   table.key(slot, key);
   const destination = table.destination(slot);
   for (let word = 0; word < 4; word++) words[word] = pool.addressWord(destination, word);
@@ -69,11 +82,12 @@ function row(pool: Pool, table: ConnectionTable, slot: number, state: string, no
     state,
     expires: table.expires(slot, now),
     client: wordsAddress(key.client, key.family),
-    clientPort: key.clientPort,
+    clientPort: data === undefined ? key.clientPort : 0,
     virtual: wordsAddress(key.virtual, key.family),
     virtualPort: key.virtualPort,
     destination: wordsAddress(words, pool.family(destination)),
     destinationPort: table.destinationPort(slot),
+    ...(data && { engineData: { engine: data.engine, data: data.data } }),
   };
 }
 

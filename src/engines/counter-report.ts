@@ -4,7 +4,7 @@
  */
 import type { Pool, PoolSize } from '../scheduling/pool.ts';
 import type { Counters, EngineReport } from './engine.ts';
-import { zeroCounters } from './engine.ts';
+import { addCounters, subtractCounters, zeroCounters } from './engine.ts';
 import type { PoolService } from './pool-table.ts';
 import type { Tallies } from './tallies.ts';
 
@@ -20,6 +20,10 @@ export class CounterReport {
   readonly #parts: CounterReportParts;
   /** What the counters stood at when counting began; by tally row. */
   readonly #baselines = new Map<number, Counters>();
+  /** What all services together stood at when all were last zeroed. */
+  #zeroed = zeroCounters;
+  /** Rows of services that ever were. */
+  #serviceRows = 0;
 
   constructor(parts: CounterReportParts) {
     this.#parts = parts;
@@ -39,16 +43,19 @@ export class CounterReport {
           persistent: pool.persistent(slot),
         })),
       })),
+      totals: subtractCounters(this.#everything(), this.#zeroed),
     };
   }
 
   /** A slot starts a new life: what was counted for it before is not its own. */
   slotTaken(kind: 'service' | 'destination', slot: number): void {
+    if (kind === 'service') this.#serviceRows = Math.max(this.#serviceRows, slot + 1);
     this.#setBaseline(kind === 'service' ? slot : this.#destinationRow(slot));
   }
 
   /** Counts from 0 again: one service with its destinations, or all. */
   zero(only: PoolService | undefined): void {
+    if (only === undefined) this.#zeroed = this.#everything();
     for (const service of only === undefined ? this.#parts.services() : [only]) {
       this.#setBaseline(service.slot);
       for (const { slot } of service.destinations.values()) this.#setBaseline(this.#destinationRow(slot));
@@ -62,11 +69,24 @@ export class CounterReport {
   #counters(row: number): Counters {
     const base = this.#baselines.get(row);
     const total = this.#total(row);
-    return base === undefined ? total : subtract(total, base);
+    return base === undefined ? total : subtractCounters(total, base);
   }
 
   #total(row: number): Counters {
-    return this.#parts.tallies.reduce((sum, tallies) => add(sum, tallies.read(row)), zeroCounters);
+    let sum = zeroCounters;
+    for (const tallies of this.#parts.tallies) {
+      const counted = tallies.read(row);
+      if (counted !== zeroCounters) sum = addCounters(sum, counted);
+    }
+    return sum;
+  }
+
+  /** Since the start, whatever has become of the services. */
+  #everything(): Counters {
+    return this.#parts.tallies.reduce(
+      (sum, each) => addCounters(sum, each.sum(this.#serviceRows)),
+      zeroCounters,
+    );
   }
 
   #setBaseline(row: number): void {
@@ -75,22 +95,4 @@ export class CounterReport {
       this.#baselines.delete(row);
     else this.#baselines.set(row, total);
   }
-}
-
-function add(a: Counters, b: Counters): Counters {
-  return combine(a, b, 1);
-}
-
-function subtract(a: Counters, b: Counters): Counters {
-  return combine(a, b, -1);
-}
-
-function combine(a: Counters, b: Counters, sign: 1 | -1): Counters {
-  return {
-    connections: a.connections + sign * b.connections,
-    inPackets: a.inPackets + sign * b.inPackets,
-    outPackets: a.outPackets + sign * b.outPackets,
-    inBytes: a.inBytes + sign * b.inBytes,
-    outBytes: a.outBytes + sign * b.outBytes,
-  };
 }

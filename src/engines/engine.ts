@@ -61,6 +61,26 @@ export const zeroCounters: Counters = {
   outBytes: 0,
 };
 
+export function addCounters(a: Counters, b: Counters): Counters {
+  return {
+    connections: a.connections + b.connections,
+    inPackets: a.inPackets + b.inPackets,
+    outPackets: a.outPackets + b.outPackets,
+    inBytes: a.inBytes + b.inBytes,
+    outBytes: a.outBytes + b.outBytes,
+  };
+}
+
+export function subtractCounters(a: Counters, b: Counters): Counters {
+  return {
+    connections: a.connections - b.connections,
+    inPackets: a.inPackets - b.inPackets,
+    outPackets: a.outPackets - b.outPackets,
+    inBytes: a.inBytes - b.inBytes,
+    outBytes: a.outBytes - b.outBytes,
+  };
+}
+
 export interface DestinationReport {
   readonly id: DestinationId;
   readonly counters: Counters;
@@ -80,6 +100,8 @@ export interface ServiceReport {
 
 export interface EngineReport {
   readonly services: readonly ServiceReport[];
+  /** Traffic of all services together since the start or the last zeroing of all; that of deleted ones stays in it. */
+  readonly totals: Counters;
 }
 
 export type TakeConnections = (part: readonly ConnectionEntry[]) => void | Promise<void>;
@@ -96,4 +118,6 @@ export interface ConnectionEntry {
   readonly virtualPort: number;
   readonly destination: Address;
   readonly destinationPort: number;
+  /** Persistence engine and its data (`sip`, the Call-ID) of a template that has one. */
+  readonly engineData?: { readonly engine: string; readonly data: string };
 }

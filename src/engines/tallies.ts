@@ -4,6 +4,7 @@
  * Doubles are exact up to 2^53 bytes. Hot path.
  */
 import type { Counters } from './engine.ts';
+import { zeroCounters } from './engine.ts';
 
 const FIELDS = 5;
 
@@ -37,10 +38,24 @@ export class Tallies {
   }
 
   read(row: number): Counters {
-    const [connections = 0, inPackets = 0, outPackets = 0, inBytes = 0, outBytes = 0] = this.#rows.subarray(
-      row * FIELDS,
-      (row + 1) * FIELDS,
-    );
+    const at = row * FIELDS;
+    const numbers = this.#rows;
+    const [connections, inPackets] = [numbers[at] as number, numbers[at + 1] as number];
+    const outPackets = numbers[at + 2] as number;
+    if (connections === 0 && inPackets === 0 && outPackets === 0) return zeroCounters;
+    const [inBytes, outBytes] = [numbers[at + 3] as number, numbers[at + 4] as number];
+    return { connections, inPackets, outPackets, inBytes, outBytes };
+  }
+
+  /** Of rows 0 to `rows` - 1 together. */
+  sum(rows: number): Counters {
+    const sums = [0, 0, 0, 0, 0];
+    const numbers = this.#rows;
+    for (let at = 0; at < rows * FIELDS; at++) {
+      const number = numbers[at] as number;
+      if (number !== 0) sums[at % FIELDS] = (sums[at % FIELDS] as number) + number;
+    }
+    const [connections = 0, inPackets = 0, outPackets = 0, inBytes = 0, outBytes = 0] = sums;
     return { connections, inPackets, outPackets, inBytes, outBytes };
   }
 

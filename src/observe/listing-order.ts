@@ -1,19 +1,40 @@
 /**
- * The order of a listing, exactly as ipvsadm sorts: by signed 32-bit differences, which is not even transitive
- * (10.0.0.1 comes after 192.168.0.1), and by the halving merge sort of glibc's qsort, because for such an order the
- * algorithm decides the result.
+ * The orders of a listing. The kernel's: that of its hash tables. And ipvsadm's, which sorts what the kernel lists: by
+ * signed 32-bit differences, which is not even transitive (10.0.0.1 comes after 192.168.0.1), and by the halving merge
+ * sort of glibc's qsort, because for such an order the algorithm decides the result.
  */
 import type { DestinationId, ServiceId } from '../director/table.ts';
-import type { Family } from '../util/ip.ts';
+import type { Address, Family } from '../util/ip.ts';
 import { addressBytes, familyOf } from '../util/ip.ts';
 import type { ServiceListing } from './listing.ts';
 
 const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const;
 const familyNumbers = { inet: 2, inet6: 10 } as const;
 
+/** Buckets of each of the kernel's two tables of services: those with an address, and those with a firewall mark. */
+const buckets = 256;
+
+/**
+ * The order of the kernel's hash table: what `--nosort` and /proc/net/ip_vs show. Every running kernel shuffles its
+ * buckets in its own way besides; this is how one does that leaves them as they are.
+ * @param services in the order in which they were added
+ */
+export function kernelOrder(services: readonly ServiceListing[]): readonly ServiceListing[] {
+  const table: ServiceListing[][] = Array.from({ length: 2 * buckets }, () => []);
+  for (const service of services) table[bucketOf(service.id)]?.push(service);
+  return table.flatMap((bucket) => bucket.reverse());
+}
+
+/** Those of firewall marks come after all others. */
+function bucketOf(id: ServiceId): number {
+  if (id.kind === 'fwmark') return buckets + (id.mark % buckets);
+  const address = addressWords(id.address).reduce((folded, word) => folded ^ word, 0);
+  return (protocolNumbers[id.protocol] ^ address ^ (id.port >> 8) ^ id.port) & (buckets - 1);
+}
+
 /** Services and, within each, destinations in ipvsadm's default order. */
 export function sortListing(services: readonly ServiceListing[]): readonly ServiceListing[] {
-  return sortBy(services, ({ id }) => serviceSortKey(id), compareServices).map((service) => ({
+  return sortBy(kernelOrder(services), ({ id }) => serviceSortKey(id), compareServices).map((service) => ({
     ...service,
     destinations: sortBy(service.destinations, ({ id }) => endpointSortKey(id), compareEndpoints),
   }));
@@ -38,10 +59,16 @@ function serviceSortKey(id: ServiceId): ServiceSortKey {
 }
 
 function endpointSortKey({ address, port }: DestinationId): EndpointSortKey {
+  return { family: familyOf(address), words: addressWords(address), port };
+}
+
+/** Four words in host order; an IPv4 address is the first, the others are 0. */
+function addressWords(address: Address): readonly number[] {
   const bytes = addressBytes(address);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const words = [0, 4, 8, 12].map((at) => (at < bytes.length ? view.getInt32(at) : 0));
-  return { family: familyOf(address), words, port };
+  const byte = (at: number): number => bytes[at] ?? 0;
+  const word = (at: number): number =>
+    (byte(at) << 24) | (byte(at + 1) << 16) | (byte(at + 2) << 8) | byte(at + 3);
+  return [word(0), word(4), word(8), word(12)];
 }
 
 function compareServices(left: ServiceSortKey, right: ServiceSortKey): number {
@@ -73,29 +100,35 @@ function sortBy<Item, Key>(
   keyOf: (item: Item) => Key,
   compare: (left: Key, right: Key) => number,
 ): readonly Item[] {
+  if (items.length < 2) return items;
   const keyed = items.map((item) => ({ item, key: keyOf(item) }));
-  return mergeSort(keyed, (left, right) => compare(left.key, right.key)).map(({ item }) => item);
+  mergeSort(keyed, (left, right) => compare(left.key, right.key), 0, keyed.length, []);
+  return keyed.map(({ item }) => item);
 }
 
+/** Sorts the items from `begin` to before `end`. @param spare room for as many */
 function mergeSort<Item>(
-  items: readonly Item[],
+  items: Item[],
   compare: (left: Item, right: Item) => number,
-): readonly Item[] {
-  if (items.length < 2) return items;
-  const half = Math.floor(items.length / 2);
-  const left = mergeSort(items.slice(0, half), compare);
-  const right = mergeSort(items.slice(half), compare);
-  const merged: Item[] = [];
-  let l = 0;
-  let r = 0;
-  for (let leftItem = left[0], rightItem = right[0]; leftItem !== undefined && rightItem !== undefined;) {
-    if (compare(leftItem, rightItem) <= 0) {
-      merged.push(leftItem);
-      leftItem = left[++l];
-    } else {
-      merged.push(rightItem);
-      rightItem = right[++r];
-    }
+  begin: number,
+  end: number,
+  spare: Item[],
+): void {
+  if (end - begin < 2) return;
+  const middle = begin + Math.floor((end - begin) / 2);
+  mergeSort(items, compare, begin, middle, spare);
+  mergeSort(items, compare, middle, end, spare);
+  let left = begin;
+  let right = middle;
+  let merged = 0;
+  while (left < middle && right < end) {
+    const [leftItem, rightItem] = [items[left] as Item, items[right] as Item];
+    const isLeft = compare(leftItem, rightItem) <= 0;
+    spare[merged++] = isLeft ? leftItem : rightItem;
+    if (isLeft) left++;
+    else right++;
   }
-  return [...merged, ...left.slice(l), ...right.slice(r)];
+  // What is left of the right half is in its place already.
+  while (left < middle) spare[merged++] = items[left++] as Item;
+  for (let at = 0; at < merged; at++) items[begin + at] = spare[at] as Item;
 }

@@ -1,8 +1,8 @@
 /** The kernel guard by iptables and ip6tables, where there is no nft. */
 import { bridgeTrouble } from './bridge-trouble.ts';
 import { present, removal, replacement } from './guard-iptables-rules.ts';
-import type { GuardedInterface, GuardState } from './guard-state.ts';
-import { nothing } from './guard-state.ts';
+import type { GuardChange, GuardedInterface, GuardState } from './guard-state.ts';
+import { ChangingGuardState, nothing } from './guard-state.ts';
 import type { GuardCounters, KernelGuard } from './kernel-guard.ts';
 import { runTool, runToolSync } from './run-tool.ts';
 import { Turns } from './turns.ts';
@@ -51,18 +51,24 @@ class IptablesGuard implements KernelGuard {
   readonly means = 'iptables';
   readonly #chain: string;
   readonly #turns = new Turns();
-  #state: GuardState = nothing;
+  readonly #wanted = new ChangingGuardState();
+  #inForce: GuardState = nothing;
 
   constructor(chain: string) {
     this.#chain = chain;
   }
 
-  replace(state: GuardState): Promise<void> {
+  change(change: GuardChange): void {
+    this.#wanted.change(change);
+  }
+
+  apply(): Promise<void> {
     return this.#turns.take(async () => {
+      const state = this.#wanted.now;
       const trouble = bridgeTrouble(state.interfaces);
       if (trouble !== undefined) throw new Error(trouble);
-      await this.#apply(state);
-      this.#state = state;
+      await this.#build(state);
+      this.#inForce = state;
     });
   }
 
@@ -72,7 +78,7 @@ class IptablesGuard implements KernelGuard {
         const found = present(this.#chain, await run(save, []));
         const whole = found.raw.jumps > 0 && found.mangle.jumps > 0;
         if (whole) continue;
-        await this.#apply(this.#state);
+        await this.#build(this.#inForce);
         return true;
       }
       return false;
@@ -122,7 +128,7 @@ class IptablesGuard implements KernelGuard {
     });
   }
 
-  async #apply(state: GuardState): Promise<void> {
+  async #build(state: GuardState): Promise<void> {
     for (const { family, save, restore } of programs) {
       const { raw, mangle } = present(this.#chain, await run(save, []));
       const jumps = { raw: raw.jumps > 0, mangle: mangle.jumps > 0 };

@@ -3,34 +3,21 @@
  * director's table; so a change costs as much as what changes, and a packet costs a few hash lookups. The table of the family netdev
  * has a chain for each captured interface, the one of the family inet drops by marks. Pure.
  */
-import { familyOf } from '../util/ip.ts';
-import type { GuardedInterface, GuardState } from './guard-state.ts';
-import { guardedMark, nothing } from './guard-state.ts';
+import type { GuardedInterface } from './guard-state.ts';
+import { guardedMark } from './guard-state.ts';
+import type { SetChanges } from './guard-sets.ts';
+import { setColumns } from './guard-sets.ts';
+import type { TableFamily } from './nf-tables-message.ts';
 
-/** What our tables hold. */
-export interface GuardContent {
-  /** Set name -> elements, in nft's notation. Every set has an entry. */
-  readonly sets: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Chain name -> interface. */
-  readonly interfaces: ReadonlyMap<string, GuardedInterface>;
+interface Chain {
+  readonly name: string;
+  /** Undefined: only other chains lead here. */
+  readonly hook?: string;
+  readonly rules: readonly string[];
 }
 
-/** By number: names would need /etc/protocols. */
-const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
-
-/** Columns of an element after the address. */
-const kinds = {
-  services: ' . inet_proto . inet_service',
-  'whole-services': ' . inet_proto',
-  'service-protocols': ' . inet_proto',
-  replies: ' . inet_proto . inet_service',
-  'whole-replies': ' . inet_proto',
-  'reply-protocols': ' . inet_proto',
-  servers: '',
-  own: '',
-} as const;
-
-type Kind = keyof typeof kinds;
+/** Chain name -> interface. */
+export type InterfaceChains = ReadonlyMap<string, GuardedInterface>;
 
 const families = [
   {
@@ -51,54 +38,37 @@ const families = [
   },
 ] as const;
 
-const tag = 'comment "directord"';
+/** Of our tables, and of all that is in them. */
+export const ownComment = 'directord';
+const tag = `comment "${ownComment}"`;
 
 /** Before everybody else's. */
 const priority = 'priority -450; policy accept;';
 
-export const tableFamilies = ['netdev', 'inet'] as const;
+export const tableFamilies = ['netdev', 'inet'] as const satisfies readonly TableFamily[];
 
-/** @throws for an interface that nft has no way to name */
-export function contentOf(state: GuardState): GuardContent {
-  const sets = new Map<string, Set<string>>();
-  for (const { family } of families) {
-    for (const kind of Object.keys(kinds)) sets.set(`${kind}${family}`, new Set());
-    sets.set(`marks${family}`, new Set());
-  }
-  const add = (kind: Kind | 'marks', family: 4 | 6, element: string): void => {
-    sets.get(`${kind}${family}`)?.add(element);
-  };
-  for (const { family, protocol, address, port } of state.services) {
-    const pair = `${address} . ${protocolNumber[protocol]}`;
-    add('service-protocols', family, pair);
-    if (port === 0) add('whole-services', family, pair);
-    else add('services', family, `${pair} . ${port}`);
-  }
-  for (const { family, protocol, address, port } of state.replies) {
-    const pair = `${address} . ${protocolNumber[protocol]}`;
-    add('servers', family, address);
-    add('reply-protocols', family, pair);
-    if (port === 0) add('whole-replies', family, pair);
-    else add('replies', family, `${pair} . ${port}`);
-  }
-  for (const address of state.own) add('own', familyOf(address) === 'inet' ? 4 : 6, address);
-  for (const { family, mark } of state.marks) add('marks', family, String(mark));
-  for (const { name } of state.interfaces)
-    if (name.includes('"')) throw new Error(`nft cannot name the interface ${name}`);
-  return { sets, interfaces: new Map(state.interfaces.map((one) => [`interface${one.index}`, one])) };
-}
-
-/** Replaces both tables, whether they exist or not. */
-export function wholeTables(name: string, content: GuardContent): string {
-  return `${removal(name)}${tables(name)}${changes(name, contentOf(nothing), content)}`;
-}
-
-/** Removes both tables, whether they exist or not (`destroy` is younger than Debian 12's nft). */
-export function removal(name: string): string {
-  return tableFamilies
-    .map((family) => `add table ${family} ${name}\ndelete table ${family} ${name}\n`)
-    .join('');
-}
+/** The chains of the interfaces come and go, so they are not here. */
+const fixedChains: Readonly<Record<TableFamily, readonly Chain[]>> = {
+  netdev: [
+    ...families.flatMap(familyChains),
+    {
+      name: 'priority-tag',
+      rules: ['vlan id != 0 return', 'meta protocol ip goto arriving4', 'meta protocol ip6 goto arriving6'],
+    },
+  ],
+  inet: [
+    {
+      name: 'input',
+      hook: 'type filter hook input',
+      rules: [
+        'iifname "lo" return',
+        ...families.map(
+          ({ family }) => `meta nfproto ipv${family} meta mark @marks${family} counter name marks drop`,
+        ),
+      ],
+    },
+  ],
+};
 
 /**
  * What each interface's chain holds. Frames of a VLAN reach the interface below it too, where `ether type` is that of the tag; a tag of
@@ -118,64 +88,90 @@ const arrivingLoopback = [
   'meta protocol ip6 goto arriving6',
 ] as const;
 
-/** What leads from one content to the other, as one transaction; empty when they are equal. */
-export function changes(name: string, before: GuardContent, after: GuardContent): string {
-  const commands: string[] = [];
-  for (const [chain, { name: device }] of before.interfaces)
-    if (after.interfaces.get(chain)?.name !== device) commands.push(`delete chain netdev ${name} ${chain}`);
-  for (const [chain, { name: device, loopback }] of after.interfaces) {
-    if (before.interfaces.get(chain)?.name === device) continue;
-    const hook = `type filter hook ingress device "${device}" ${priority}`;
-    commands.push(`add chain netdev ${name} ${chain} { ${hook} }`);
-    commands.push(
-      ...(loopback === true ? arrivingLoopback : arriving).map(
-        (rule) => `add rule netdev ${name} ${chain} ${rule} ${tag}`,
-      ),
-    );
-  }
-  for (const [set, wanted] of after.sets) {
-    const present = before.sets.get(set) ?? new Set();
-    const path = `${set.startsWith('marks') ? 'inet' : 'netdev'} ${name} ${set}`;
-    const change = (verb: string, elements: readonly string[]): void => {
-      if (elements.length > 0) commands.push(`${verb} element ${path} { ${elements.join(', ')} }`);
-    };
-    change(
-      'delete',
-      [...present].filter((element) => !wanted.has(element)),
-    );
-    change(
-      'add',
-      [...wanted].filter((element) => !present.has(element)),
-    );
-  }
-  return commands.map((command) => `${command}\n`).join('');
+/** @throws for an interface that nft has no way to name */
+export function interfaceChains(interfaces: readonly GuardedInterface[]): InterfaceChains {
+  for (const { name } of interfaces)
+    if (name.includes('"')) throw new Error(`nft cannot name the interface ${name}`);
+  return new Map(interfaces.map((one) => [`interface${one.index}`, one]));
 }
 
-/** The chains of the interfaces come and go, so they are not here. */
+/** Replaces both tables, whether they exist or not. */
+export function wholeTables(name: string, interfaces: InterfaceChains, sets: SetChanges): string {
+  return `${removal(name)}${tables(name)}${interfaceChanges(name, new Map(), interfaces)}${setChanges(name, sets)}`;
+}
+
+/** Removes both tables, whether they exist or not (`destroy` is younger than Debian 12's nft). */
+export function removal(name: string): string {
+  return tableFamilies
+    .map((family) => `add table ${family} ${name}\ndelete table ${family} ${name}\n`)
+    .join('');
+}
+
+/** What leads from some interfaces to others; empty when they are the same. */
+export function interfaceChanges(name: string, before: InterfaceChains, after: InterfaceChains): string {
+  const commands: string[] = [];
+  for (const [chain, { name: device }] of before)
+    if (after.get(chain)?.name !== device) commands.push(`delete chain netdev ${name} ${chain}`);
+  for (const [chain, one] of after) {
+    if (before.get(chain)?.name === one.name) continue;
+    const hook = `type filter hook ingress device "${one.name}" ${priority}`;
+    commands.push(
+      `add chain netdev ${name} ${chain} { ${hook} }`,
+      ...arrivingRules(one).map((rule) => `add rule netdev ${name} ${chain} ${rule} ${tag}`),
+    );
+  }
+  return lines(commands);
+}
+
+export function setChanges(name: string, changes: SetChanges): string {
+  const commands: string[] = [];
+  for (const [set, { added, removed }] of changes) {
+    const path = `${tableOf(set)} ${name} ${set}`;
+    if (removed.length > 0) commands.push(`delete element ${path} { ${removed.join(', ')} }`);
+    if (added.length > 0) commands.push(`add element ${path} { ${added.join(', ')} }`);
+  }
+  return lines(commands);
+}
+
+/** Family of the table that a set is in. */
+export function tableOf(set: string): TableFamily {
+  return set.startsWith('marks') ? 'inet' : 'netdev';
+}
+
+/** How many rules each chain of one of our tables has. */
+export function ruleCounts(family: TableFamily, interfaces: InterfaceChains): ReadonlyMap<string, number> {
+  return new Map([
+    ...fixedChains[family].map(({ name, rules }) => [name, rules.length] as const),
+    ...(family === 'netdev'
+      ? Array.from(interfaces, ([chain, one]) => [chain, arrivingRules(one).length] as const)
+      : []),
+  ]);
+}
+
+function arrivingRules({ loopback }: GuardedInterface): readonly string[] {
+  return loopback === true ? arrivingLoopback : arriving;
+}
+
 function tables(name: string): string {
   return `table netdev ${name} {
 ${tag}
 ${families.map(({ family, type }) => setDeclarations(family, type)).join('')}
 ${counter('services')}
 ${counter('replies')}
-${families.map(familyChains).join('')}
-chain priority-tag {
-  vlan id != 0 return ${tag}
-  meta protocol ip goto arriving4 ${tag}
-  meta protocol ip6 goto arriving6 ${tag}
-}
+${fixedChains.netdev.map(declaration).join('')}
 }
 table inet ${name} {
 ${tag}
 ${families.map(({ family }) => `set marks${family} { type mark; ${tag}; }`).join('\n')}
 ${counter('marks')}
-chain input {
-  type filter hook input ${priority}
-  iifname "lo" return ${tag}
-  meta nfproto ipv4 meta mark @marks4 counter name marks drop ${tag}
-  meta nfproto ipv6 meta mark @marks6 counter name marks drop ${tag}
+${fixedChains.inet.map(declaration).join('')}
 }
+`;
 }
+
+function declaration({ name, hook, rules }: Chain): string {
+  return `chain ${name} {
+${hook === undefined ? '' : `  ${hook} ${priority}\n`}${lines(rules.map((rule) => `  ${rule} ${tag}`))}}
 `;
 }
 
@@ -184,7 +180,7 @@ function counter(name: string): string {
 }
 
 function setDeclarations(family: 4 | 6, type: string): string {
-  return Object.entries(kinds)
+  return Object.entries(setColumns)
     .map(([kind, columns]) => `set ${kind}${family} { type ${type}${columns}; ${tag}; }\n`)
     .join('');
 }
@@ -195,28 +191,43 @@ function setDeclarations(family: 4 | 6, type: string): string {
  * (there they wait for a first fragment that never comes, and expire in silence), and dropped where it would forward
  * them, or where no port matters.
  */
-function familyChains({ family, header, fragment, icmp, groups }: (typeof families)[number]): string {
+function familyChains({
+  family,
+  header,
+  fragment,
+  icmp,
+  groups,
+}: (typeof families)[number]): readonly Chain[] {
   const [to, from] = [`${header} daddr . meta l4proto`, `${header} saddr . meta l4proto`];
-  const drop = `counter name services drop ${tag}`;
-  const reply = `goto reply${family} ${tag}`;
-  return `
-chain reply${family} {
-  ${header} daddr @own${family} return ${tag}
-  ${groups} return ${tag}
-  counter name replies drop ${tag}
+  const drop = 'counter name services drop';
+  const reply = `goto reply${family}`;
+  return [
+    {
+      name: `reply${family}`,
+      rules: [`${header} daddr @own${family} return`, `${groups} return`, 'counter name replies drop'],
+    },
+    {
+      name: `fragment${family}`,
+      rules: [
+        `${to} @whole-services${family} ${drop}`,
+        `${to} @service-protocols${family} ${header} daddr != @own${family} ${drop}`,
+        `${from} @reply-protocols${family} ${reply}`,
+      ],
+    },
+    {
+      name: `arriving${family}`,
+      rules: [
+        `${fragment} goto fragment${family}`,
+        `${to} . th dport @services${family} ${drop}`,
+        `${from} . th sport @replies${family} ${reply}`,
+        `${to} @whole-services${family} ${drop}`,
+        `${from} @whole-replies${family} ${reply}`,
+        `${header} saddr @servers${family} ${icmp} ${reply}`,
+      ],
+    },
+  ];
 }
-chain fragment${family} {
-  ${to} @whole-services${family} ${drop}
-  ${to} @service-protocols${family} ${header} daddr != @own${family} ${drop}
-  ${from} @reply-protocols${family} ${reply}
-}
-chain arriving${family} {
-  ${fragment} goto fragment${family} ${tag}
-  ${to} . th dport @services${family} ${drop}
-  ${from} . th sport @replies${family} ${reply}
-  ${to} @whole-services${family} ${drop}
-  ${from} @whole-replies${family} ${reply}
-  ${header} saddr @servers${family} ${icmp} ${reply}
-}
-`;
+
+function lines(commands: readonly string[]): string {
+  return commands.map((command) => `${command}\n`).join('');
 }

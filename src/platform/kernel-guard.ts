@@ -6,9 +6,15 @@
 import { createHash } from 'node:crypto';
 import { openIptablesGuard } from './guard-iptables.ts';
 import { openNftGuard } from './guard-nft.ts';
-import type { GuardedInterface, GuardState } from './guard-state.ts';
+import type { GuardChange, GuardedInterface } from './guard-state.ts';
 
-export type { GuardClaims, GuardedEndpoint, GuardedInterface, GuardState } from './guard-state.ts';
+export type {
+  GuardChange,
+  GuardClaims,
+  GuardedEndpoint,
+  GuardedInterface,
+  GuardState,
+} from './guard-state.ts';
 
 export interface GuardCount {
   readonly packets: number;
@@ -25,16 +31,20 @@ export interface GuardCounters {
 /** Calls are carried out one after the other. Rejections name the command and its error. */
 export interface KernelGuard {
   readonly means: 'nft' | 'iptables';
+  /** Notes a change; it is in force when the next apply() has resolved. Costs as much as what changes. */
+  change(change: GuardChange): void;
   /**
-   * nft: one transaction. iptables: one for each table and family; it cannot guard a bridge whose packets go through iptables already
-   * between its ports, and rejects with what to do about that.
+   * Brings everything noted so far into force. When it rejects, the next call tries again. nft: one transaction. iptables: one for each
+   * table and family; it cannot guard a bridge whose packets go through iptables already between its ports, and rejects with what to do
+   * about that.
    */
-  replace(state: GuardState): Promise<void>;
+  apply(): Promise<void>;
   /**
    * Puts the rules back when somebody removed or changed them (`nft flush ruleset`, as `systemctl restart nftables` does).
    * @returns whether somebody had
    */
   restore(): Promise<boolean>;
+  /** What is wanted stays wanted: the next apply() brings it back. */
   remove(): Promise<void>;
   /** For an exit handler; throws what `remove` rejects with. */
   removeSync(): void;
@@ -63,7 +73,7 @@ export function guardName(controlSocket: string): string {
 }
 
 /**
- * What an earlier run of the same name left behind stays in force until the first replace() takes its place, so that a
+ * What an earlier run of the same name left behind stays in force until the first apply() takes its place, so that a
  * restart leaves no gap in which the kernel would answer. Rejects with a message for people when neither nft nor
  * iptables works.
  */

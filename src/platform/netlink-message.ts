@@ -71,8 +71,8 @@ export const MessageType = {
   getNeighbour: 30,
 } as const;
 
-const FLAG_REQUEST = 1;
-const FLAG_DUMP = 0x300;
+export const FLAG_REQUEST = 1;
+export const FLAG_DUMP = 0x300;
 /** Something changed while a dump was being read: it may be incomplete. */
 export const FLAG_DUMP_INTERRUPTED = 0x10;
 
@@ -314,13 +314,13 @@ export function readNeighbour(view: DataView, message: Message): Neighbour | und
   };
 }
 
-interface Attribute {
+export interface Attribute {
   readonly type: number;
   readonly at: number;
   readonly end: number;
 }
 
-function* attributes(view: DataView, from: number, to: number): Generator<Attribute> {
+export function* attributes(view: DataView, from: number, to: number): Generator<Attribute> {
   let at = from;
   while (at + 4 <= to) {
     const size = view.getUint16(at, little);
@@ -331,7 +331,13 @@ function* attributes(view: DataView, from: number, to: number): Generator<Attrib
   }
 }
 
-function writeHeader(view: DataView, length: number, type: number, flags: number, sequence: number): void {
+export function writeHeader(
+  view: DataView,
+  length: number,
+  type: number,
+  flags: number,
+  sequence: number,
+): void {
   view.setUint32(0, length, little);
   view.setUint16(4, type, little);
   view.setUint16(6, flags, little);
@@ -361,7 +367,7 @@ function addressLength(family: number): number {
   return family === AF_INET6 ? 16 : 0;
 }
 
-function aligned(length: number): number {
+export function aligned(length: number): number {
   return (length + 3) & ~3;
 }
 
@@ -370,7 +376,7 @@ function copy(view: DataView, at: number, end: number): Uint8Array<ArrayBuffer> 
 }
 
 /** C text, up to its final zero. */
-function text(view: DataView, at: number, end: number): string {
+export function text(view: DataView, at: number, end: number): string {
   return Buffer.from(view.buffer, view.byteOffset + at, end - at)
     .toString('utf8')
     .replace(/\0.*$/s, '');

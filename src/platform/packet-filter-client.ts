@@ -4,7 +4,7 @@
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { siblingModule } from '../util/sibling-module.ts';
-import type { KernelGuard, KernelGuardOptions } from './kernel-guard.ts';
+import type { GuardChange, KernelGuard, KernelGuardOptions } from './kernel-guard.ts';
 import type { PacketFilterText } from './packet-filter-text.ts';
 
 export interface PacketFilterClient extends KernelGuard {
@@ -13,14 +13,18 @@ export interface PacketFilterClient extends KernelGuard {
   poll(): void;
 }
 
-export type Call = 'replace' | 'restore' | 'remove' | 'counters' | 'readPacketFilter';
+export type Call = 'apply' | 'restore' | 'remove' | 'counters' | 'readPacketFilter';
 
 /** To the thread. `done` is set to 1 and notified when the call is over. */
 export interface Question {
   readonly id: number;
   readonly call: Call;
-  readonly argument?: unknown;
   readonly done?: Int32Array;
+}
+
+/** To the thread too; it has no answer. */
+export interface Notice {
+  readonly change: GuardChange;
 }
 
 /** From the thread; that with id 0 says how the guard could be opened. */
@@ -63,15 +67,18 @@ export async function openPacketFilter(options: KernelGuardOptions): Promise<Pac
     new Promise((resolve, reject) => {
       pending.set(id, { resolve, reject });
     });
-  const ask = (call: Call, argument?: unknown): Promise<unknown> => {
+  const ask = (call: Call): Promise<unknown> => {
     const id = ++lastId;
-    port.postMessage({ id, call, argument } satisfies Question);
+    port.postMessage({ id, call } satisfies Question);
     return wait(id);
   };
   const means = (await wait(0)) as KernelGuard['means'];
   return {
     means,
-    replace: (state) => ask('replace', state) as Promise<void>,
+    change: (change) => {
+      port.postMessage({ change } satisfies Notice);
+    },
+    apply: () => ask('apply') as Promise<void>,
     restore: () => ask('restore') as Promise<boolean>,
     remove: () => ask('remove') as Promise<void>,
     removeSync: () => {

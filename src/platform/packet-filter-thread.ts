@@ -1,10 +1,9 @@
 /** The thread behind a {@link PacketFilterClient}. */
 import type { MessagePort } from 'node:worker_threads';
 import { workerData } from 'node:worker_threads';
-import type { GuardState } from './guard-state.ts';
 import type { KernelGuard, KernelGuardOptions } from './kernel-guard.ts';
 import { openKernelGuard } from './kernel-guard.ts';
-import type { Answer, Question } from './packet-filter-client.ts';
+import type { Answer, Notice, Question } from './packet-filter-client.ts';
 import { readPacketFilter } from './packet-filter-text.ts';
 
 const { port, options } = workerData as { readonly port: MessagePort; readonly options: KernelGuardOptions };
@@ -28,12 +27,11 @@ function fail(error: unknown): void {
   throw error;
 }
 
-function perform(guard: KernelGuard, { call, argument }: Question): Promise<unknown> {
+function perform(guard: KernelGuard, { call }: Question): Promise<unknown> {
   switch (call) {
-    case 'replace':
-      return guard.replace(argument as GuardState);
     case 'readPacketFilter':
       return readPacketFilter();
+    case 'apply':
     case 'restore':
     case 'remove':
     case 'counters':
@@ -46,10 +44,22 @@ answer(
   0,
   opened.then(({ means }) => means),
 );
-port.on('message', (question: Question) => {
+port.on('message', (message: Question | Notice) => {
+  if ('change' in message) {
+    const { change } = message;
+    opened.then(
+      (guard) => {
+        guard.change(change);
+      },
+      // why it could not be opened was answered
+      () => undefined,
+    );
+    return;
+  }
+  const { id, done } = message;
   answer(
-    question.id,
-    opened.then((guard) => perform(guard, question)),
-    question.done,
+    id,
+    opened.then((guard) => perform(guard, message)),
+    done,
   );
 });

@@ -31,9 +31,7 @@ export function formatAddress(bytes: Uint8Array): Address {
   if (bytes.length === 4) return `${bytes[0] ?? 0}.${bytes[1] ?? 0}.${bytes[2] ?? 0}.${bytes[3] ?? 0}`;
   const words = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
   const [start, length] = longestZeroRun(words);
-  const dottedTail =
-    start === 0 &&
-    (length === 6 || (length === 5 && words[5] === 0xffff) || (length === 7 && words[7] !== 1));
+  const dottedTail = start === 0 && (length === 6 || (length === 5 && words[5] === 0xffff));
   if (dottedTail) return `::${words[5] === 0xffff ? 'ffff:' : ''}${bytes.slice(12).join('.')}`;
   const hex = words.map((word) => word.toString(16));
   if (length < 2) return hex.join(':');
@@ -46,7 +44,14 @@ export function formatEndpoint(address: Address, port: number): string {
 }
 
 function ipv4Bytes(text: string): Uint8Array {
-  return Uint8Array.from(text.split('.'), Number);
+  const bytes = new Uint8Array(4);
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0) at++;
+    else bytes[at] = (bytes[at] as number) * 10 + digit;
+  }
+  return bytes;
 }
 
 function ipv6Bytes(text: string): Uint8Array {

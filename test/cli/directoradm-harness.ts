@@ -4,6 +4,7 @@
  */
 import { duplexPair } from 'node:stream';
 import { ControlClient } from '../../src/control/client.ts';
+import { applyAll } from '../../src/control/apply-all.ts';
 import type { ControlBackend } from '../../src/control/protocol.ts';
 import { serve } from '../../src/control/session.ts';
 import { ControlUnavailable } from '../../src/control/unavailable.ts';
@@ -37,7 +38,30 @@ const hosts: readonly (readonly [address: string, name: string])[] = [
   ['192.168.50.11', 'web1.example.com'],
   ['192.168.50.12', 'web-with-a-very-long-hostname.subdomain.example.com'],
   ['2001:db8::77', 'v6vip.example.com'],
+  ['2001:db8:50::11', 'v6web.example.com'],
+  ['10.50.0.3', 'Mixed.Example.COM'],
+  ['10.50.0.4', 'a'],
+  ['10.50.0.5', 'twice.example.com'],
+  ['10.50.0.6', 'twice.example.com'],
+  ['10.50.0.7', 'under_score.example.com'],
+  ['224.0.1.1', 'group.example.com'],
+  [
+    '10.70.0.1',
+    'n123456789.123456789.123456789.123456789.123456789.123456789.123456789.123456789.example.com',
+  ],
+  ['10.70.0.2', 'm123456789.123456789.123456789.123456789.123456789.ex'],
+  ['10.70.0.3', 'h123456789.123456789.12345'],
+  ['10.70.0.4', 'h123456789.123456789.123456'],
+  ['10.70.0.5', 'h123456789.123456789.1234'],
+  ['10.70.0.6', 'k123456789.123456789.123456789.123456789.1234'],
+  [
+    '2001:db8:70::1',
+    'six123456789.123456789.123456789.123456789.123456789.123456789.123456789.123456789.123456789.123456789.example.com',
+  ],
+  ['2001:db8:70::2', 'six123456789.123456789.123456789.123456789.12345678'],
 ];
+
+const aliases: ReadonlyMap<string, string> = new Map([['vip', 'vip.example.com']]);
 
 const ports: readonly (readonly [service: string, port: number, protocols: string])[] = [
   ['http', 80, 'tcp'],
@@ -45,14 +69,24 @@ const ports: readonly (readonly [service: string, port: number, protocols: strin
   ['https', 443, 'tcp udp'],
   ['domain', 53, 'tcp udp'],
   ['http-alt', 8080, 'tcp udp'],
+  ['webcache', 8080, 'tcp'],
   ['tproxy', 8081, 'tcp'],
+  ['ftp', 21, 'tcp'],
+  ['sip', 5060, 'tcp udp'],
+  ['m3ua', 2905, 'sctp'],
+  ['7days', 7777, 'tcp'],
+  ['udponly', 999, 'udp'],
+  ['a-service-with-a-long-name', 12345, 'tcp'],
 ];
 
 export const names: Names = {
-  address: (host, family) =>
-    Promise.resolve(
-      hosts.find(([address, name]) => name === host && address.includes(':') === (family === 'inet6'))?.[0],
-    ),
+  address: (host, family) => {
+    const canonical = aliases.get(host.toLowerCase()) ?? host.toLowerCase();
+    const found = hosts.find(
+      ([address, name]) => name.toLowerCase() === canonical && address.includes(':') === (family === 'inet6'),
+    );
+    return Promise.resolve(found?.[0]);
+  },
   host: (address) => Promise.resolve(hosts.find(([known]) => known === address)?.[1]),
   port: (service, protocol) =>
     ports.find(([name, , protocols]) => name === service && protocols.split(' ').includes(protocol))?.[1],
@@ -66,18 +100,24 @@ export class Lab {
     mtu: (name) =>
       new Map([
         ['eth0', 1500],
+        ['eth1', 1500],
         ['lo', 65536],
       ]).get(name),
+    isBroadcast: (address) => ['127.255.255.255', '10.9.0.255'].includes(address),
   });
   readonly #backend: ControlBackend;
 
-  constructor({ report = { services: [] }, rates, connections = [] }: LabOptions = {}) {
+  constructor({ report = { services: [], totals: zeroCounters }, rates, connections = [] }: LabOptions = {}) {
     const { director } = this;
     this.#backend = {
       settled: () => Promise.resolve(),
       apply: (verb) => {
         director.apply(verb, 'control');
       },
+      applyAll: (verbs) =>
+        applyAll(verbs, (verb) => {
+          director.apply(verb, 'control');
+        }),
       list: (service) => {
         const found = service === undefined ? director.services() : director.find(service);
         const services = found === undefined ? [] : 'id' in found ? [found] : found;
@@ -86,6 +126,7 @@ export class Lab {
       connections: async (take) => {
         await take(connections);
       },
+      statistics: () => ({ totals: report.totals, rates: zeroCounters }),
       timeouts: () => director.timeouts(),
       syncDaemons: () => director.syncDaemons(),
     };
@@ -159,20 +200,32 @@ export class Lab {
 }
 
 function splitOutsideQuotes(text: string, separator: string): readonly string[] {
-  const parts = text.match(new RegExp(`(?:'[^']*'|"[^"]*"|[^${separator}'"])+`, 'g'));
-  return parts ?? [];
+  return text.match(new RegExp(`(?:'[^']*'|"[^"]*"|\\\\.|[^${separator}'"\\\\])+`, 'g')) ?? [];
 }
 
 function wordsOf(command: string): readonly string[] {
-  const words = command.replace(/[<>]\/dev\/null/, '').match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
-  return words.map((word) => word.replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
+  const words = command.replace(/[<>]\/dev\/null/, '').match(/(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+/g) ?? [];
+  return words.map((word) =>
+    word.replace(/'([^']*)'|"([^"]*)"|\\(.)/g, (_, single?: string, double?: string, escaped?: string) =>
+      [single, double, escaped].join(''),
+    ),
+  );
 }
+
+const printfEscapes = new Map([
+  ['\\n', '\n'],
+  ['\\t', '\t'],
+  ['\\r', '\r'],
+  ['\\v', '\v'],
+  ['\\f', '\f'],
+  ['\\0', '\0'],
+  ['\\\\', '\\'],
+  ['%%', '%'],
+]);
 
 function printf(words: readonly string[]): string {
   return words
     .filter((word) => word !== '--')
     .join('')
-    .replaceAll('\\n', '\n')
-    .replaceAll('\\t', '\t')
-    .replaceAll('\\r', '\r');
+    .replace(/\\[ntrvf0\\]|%%/g, (escape) => printfEscapes.get(escape) ?? escape);
 }

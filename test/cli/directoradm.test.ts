@@ -18,6 +18,7 @@ const counters: Counters = {
   outBytes: 777400,
 };
 const report: EngineReport = {
+  totals: counters,
   services: [
     {
       id: { kind: 'address', protocol: 'tcp', address: '10.1.0.100', port: 80 },
@@ -155,6 +156,31 @@ t.test('a listing as JSON', async (t) => {
     destinations: unknown[];
   }[];
   t.match(service?.destinations[0], { id: { address: '10.2.0.12' }, active: 12, forwarding: 'masq' });
+});
+
+t.test('the texts of /proc/net', async (t) => {
+  const director = await lab();
+  const { rc, stdout, stderr } = await director.shell('ipvsadm --proc ip_vs');
+  t.same([rc, stderr], [0, '']);
+  t.same(lines(stdout), [
+    'TCP  0A010064:0050 wlc  persistent 6000 FFFFFFFF',
+    '  -> 0A02000C:0050      Masq    3      12         345       ',
+  ]);
+  t.match(
+    (await director.shell('ipvsadm --control x --proc=ip_vs_conn')).stdout,
+    'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n',
+  );
+  t.match(lines((await director.shell('ipvsadm --proc ip_vs_stats --control x')).stdout), [
+    '',
+    ' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s',
+    '       0        0        0                0                0',
+  ]);
+  t.same(await director.shell('ipvsadm --proc ip_vs_app'), {
+    rc: 2,
+    stdout: '',
+    stderr: "--proc takes one of ip_vs, ip_vs_conn, ip_vs_stats, not 'ip_vs_app'\n",
+  });
+  t.match(await director.shell('ipvsadm --proc ip_vs -n'), { rc: 2, stderr: /^Illegal 'numeric' option/ });
 });
 
 t.test('2,000 services are restored and saved', async (t) => {

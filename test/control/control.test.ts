@@ -9,6 +9,7 @@ import { Duplex, duplexPair } from 'node:stream';
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import t from 'tap';
+import { applyAll } from '../../src/control/apply-all.ts';
 import { ControlClient } from '../../src/control/client.ts';
 import type { ControlBackend } from '../../src/control/protocol.ts';
 import { maxRequestBytes } from '../../src/control/protocol.ts';
@@ -18,6 +19,7 @@ import { clientSocketPath, controlSocketPath } from '../../src/control/socket-pa
 import { Director } from '../../src/director/director.ts';
 import type { ServiceId, ServiceSettings } from '../../src/director/table.ts';
 import type { Verb } from '../../src/director/verbs.ts';
+import type { Counters } from '../../src/engines/engine.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import type { Clock } from '../../src/util/clock.ts';
@@ -28,16 +30,22 @@ const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '10.0.0.1', 
 const settings: ServiceSettings = { ...roundRobin, proxyProtocol: 'v2' };
 const addWeb: Verb = { verb: 'add-service', service: web, settings };
 
+const totals: Counters = { ...zeroCounters, connections: 3, inBytes: 2 ** 40 };
+
 function backendOf(director: Director, by = 'control'): ControlBackend {
   return {
     settled: () => Promise.resolve(),
     apply(verb) {
       director.apply(verb, by);
     },
+    applyAll: (verbs) =>
+      applyAll(verbs, (verb) => {
+        director.apply(verb, by);
+      }),
     list(service) {
       const found = service === undefined ? director.services() : [director.find(service)];
       const services = found.filter((each) => each !== undefined);
-      return Promise.resolve(listServices(services, { services: [] }, { rates: () => zeroCounters }));
+      return Promise.resolve(listServices(services, { services: [], totals }, { rates: () => zeroCounters }));
     },
     connections: async (take) => {
       await take([
@@ -54,6 +62,7 @@ function backendOf(director: Director, by = 'control'): ControlBackend {
         },
       ]);
     },
+    statistics: () => ({ totals, rates: { ...zeroCounters, inBytes: 5 } }),
     timeouts: () => director.timeouts(),
     syncDaemons: () => director.syncDaemons(),
   };

@@ -12,6 +12,10 @@ export function buildProgram(directory: string): string {
   const project = ['-p', join(root, 'tsconfig.build.json'), '--noCheck', '--outDir', join(directory, 'dist')];
   const { status, stdout } = spawnSync(process.execPath, [compiler, ...project], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`the program could not be built:\n${stdout}`);
+  const bundled = spawnSync(join(root, 'packaging/bundle-programs'), [join(directory, 'dist')], {
+    encoding: 'utf8',
+  });
+  if (bundled.status !== 0) throw new Error(`the program could not be bundled:\n${bundled.stderr}`);
   for (const needed of ['package.json', 'node_modules'])
     symlinkSync(join(root, needed), join(directory, needed));
   return join(directory, 'dist/bin/directord.js');

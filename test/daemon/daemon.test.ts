@@ -8,6 +8,7 @@ import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { detachMountsBelow } from '../support/mounts.ts';
 import { until } from '../support/until.ts';
 import { buildProgram } from './built-program.ts';
 
@@ -93,6 +94,7 @@ t.teardown(() => {
   // After a failure the daemon may still be there.
   const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0;
   if (pid > 0 && existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
+  detachMountsBelow(directory);
   rmSync(directory, { recursive: true, force: true });
 });
 

@@ -3,6 +3,7 @@ import { chooseEngine } from '../../src/daemon/engine-choice.ts';
 import { FirstThatStarts } from '../../src/daemon/first-that-starts.ts';
 import type { Verb } from '../../src/director/verbs.ts';
 import type { Engine, EngineName } from '../../src/engines/engine.ts';
+import { zeroCounters } from '../../src/engines/engine.ts';
 import { defaultTimeouts } from '../../src/director/table.ts';
 
 function broken(message: string): never {
@@ -25,7 +26,7 @@ function fake(name: EngineName, calls: string[], obstacle?: string): Engine {
     },
     refuses: () => `not by ${name}`,
     settled: () => Promise.resolve(),
-    report: () => Promise.resolve({ services: [] }),
+    report: () => Promise.resolve({ services: [], totals: zeroCounters }),
     connections: () => Promise.resolve(),
     stop: () => {
       note('stop');

@@ -22,6 +22,9 @@ export interface RecordedStep {
   readonly ipvsadm_Ln: string;
   /** Arguments of ipvsadm, without the reading ones. */
   readonly calls: readonly string[];
+  /** Calls of `ipvsadm -L -n`, and of the same with `--thresholds`. */
+  readonly n_list: number;
+  readonly n_thr: number;
   readonly log: string;
 }
 

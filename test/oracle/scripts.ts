@@ -5,6 +5,7 @@ import { oddityScripts } from './oddities.ts';
 import { persistenceScripts } from './persistence.ts';
 import type { Script } from './place.ts';
 import { schedulingScripts } from './scheduling.ts';
+import { sipScripts } from './sip.ts';
 
 export const scripts: readonly Script[] = [
   ...methodScripts,
@@ -12,4 +13,5 @@ export const scripts: readonly Script[] = [
   ...schedulingScripts,
   ...changeScripts,
   ...oddityScripts,
+  ...sipScripts,
 ];

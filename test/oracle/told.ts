@@ -61,19 +61,22 @@ function guePiece(udp: UdpText): UdpText {
   return { ...udp, sport: 'any', ...(udp.checksum === 'none' ? {} : { checksum: 'any' }) };
 }
 
-/** `TCP 0A010002 C351 0A010064 0050 0A02000B 0050 ESTABLISHED     899` of /proc/net/ip_vs_conn, which rounds seconds down. */
+/**
+ * `TCP 0A010002 C351 0A010064 0050 0A02000B 0050 ESTABLISHED     899` of /proc/net/ip_vs_conn, which rounds seconds down;
+ * behind it a template may have its persistence engine and what that knows it by: ` sip aaa@x`.
+ */
 function connection(line: string): string {
   const [protocol = '', client = '', cport = '', virtual = '', vport = '', ...rest] = line
     .trim()
     .split(/\s+/);
-  const [destination = '', dport = '', state = '', seconds = ''] = rest;
+  const [destination = '', dport = '', state = '', seconds = '', ...engine] = rest;
   const ends = [
     [client, cport],
     [virtual, vport],
     [destination, dport],
   ] as const;
   const text = ends.map(([address, port]) => `${endpoint(address)}:${Number.parseInt(port, 16)}`);
-  return [protocol, state, ...text, Number(seconds) + 1].join(' ');
+  return [protocol, state, ...text, Number(seconds) + 1, ...engine].join(' ');
 }
 
 function endpoint(address: string): string {

@@ -7,7 +7,12 @@ import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Capture } from '../../src/platform/capture.ts';
 import { openCapture } from '../../src/platform/capture.ts';
-import type { GuardClaims, GuardedInterface, GuardState } from '../../src/platform/kernel-guard.ts';
+import type {
+  GuardClaims,
+  GuardedInterface,
+  GuardState,
+  KernelGuard,
+} from '../../src/platform/kernel-guard.ts';
 import { Netlink } from '../../src/platform/netlink.ts';
 import { decode } from '../support/packet-decode.ts';
 import { encode } from '../support/packet-encode.ts';
@@ -51,6 +56,29 @@ export function stateFor(claims: GuardClaims, names: readonly string[] = ['front
   const own = netlink.addresses().map(({ address }) => address);
   netlink.close();
   return { ...claims, interfaces, own: [...new Set(own)] };
+}
+
+const told = new WeakMap<KernelGuard, GuardState>();
+
+/** Tells a guard what leads from the state that it was told last to this one, and has it applied. */
+export function replace(guard: KernelGuard, state: GuardState): Promise<void> {
+  const before = told.get(guard) ?? { ...nobodys, interfaces: [], own: [] };
+  told.set(guard, state);
+  const { interfaces, own } = state;
+  guard.change({ added: without(state, before), removed: without(before, state), interfaces, own });
+  return guard.apply();
+}
+
+function without(some: GuardClaims, others: GuardClaims): GuardClaims {
+  const left = <One>(of: (claims: GuardClaims) => readonly One[]): readonly One[] => {
+    const known = new Set(of(others).map((one) => JSON.stringify(one)));
+    return of(some).filter((one) => !known.has(JSON.stringify(one)));
+  };
+  return {
+    services: left(({ services }) => services),
+    replies: left(({ replies }) => replies),
+    marks: left(({ marks }) => marks),
+  };
 }
 
 /** Who sent what on each side. */

@@ -11,6 +11,7 @@ import {
   nobodys,
   open,
   openSide,
+  replace,
   run,
   stateFor,
 } from './guard-network.ts';
@@ -30,7 +31,7 @@ const isGuarded = async (): Promise<boolean> => (await answers('client', syn)).l
 t.test('nft: nothing is dropped but what arrives at a captured interface', { skip }, async (t) => {
   const reply: PacketText = { src: server, dst: client, tcp: { sport: 80, dport: 5000, flags: 'SA' } };
   const guard = await openKernelGuard({ name: 'directord', means: 'nft' });
-  await guard.replace(stateFor(claims, ['front']));
+  await replace(guard, stateFor(claims, ['front']));
   t.ok(await isGuarded());
   t.equal((await answers('server', reply)).length, 1, 'what comes by another one is forwarded');
 
@@ -50,7 +51,7 @@ t.test('nft: captured interfaces come and go', { skip }, async (t) => {
   wire('other', 'third');
   const chains = (): number =>
     run('nft', 'list', 'ruleset').match(/hook ingress device "third"/g)?.length ?? 0;
-  await guard.replace(stateFor(claims, names));
+  await replace(guard, stateFor(claims, names));
   t.equal(chains(), 1);
   const { packets } = (await guard.counters()).services;
 
@@ -58,7 +59,7 @@ t.test('nft: captured interfaces come and go', { skip }, async (t) => {
   t.ok(await isGuarded(), 'the others stay guarded when one vanishes');
   t.notOk(await guard.restore(), 'which is not taken for somebody who removes rules');
   wire('other', 'third');
-  await guard.replace(stateFor(claims, names));
+  await replace(guard, stateFor(claims, names));
   t.equal(chains(), 1, 'a new one of the same name');
   t.notOk(await guard.restore());
   t.equal((await guard.counters()).services.packets, packets + 1, 'the counters went on');
@@ -71,7 +72,7 @@ t.test('nft: captured interfaces come and go', { skip }, async (t) => {
   t.notOk(await isGuarded());
   t.ok(await guard.restore(), 'rules that somebody took out of our table come back too');
   t.ok(await isGuarded());
-  await guard.replace(stateFor(claims));
+  await replace(guard, stateFor(claims));
   t.equal(chains(), 0);
   await guard.remove();
 });
@@ -118,7 +119,7 @@ t.test('a bridge with br_netfilter', { skip: skipBridge }, async (t) => {
   captured.length = 0;
 
   const guard = await openKernelGuard({ name: 'directord', means: 'nft' });
-  await guard.replace(bridged);
+  await replace(guard, bridged);
   t.same(await answers('bridged', ...replies), []);
   t.same(
     captured.map(({ src }) => src),
@@ -132,9 +133,9 @@ t.test('a bridge with br_netfilter', { skip: skipBridge }, async (t) => {
     /iptables: .* bridge bridge .* install .*nftables, or set net\.bridge\.bridge-nf-call-iptables and/;
   await t.rejects(openKernelGuard({ name: 'directord', means: 'iptables', interfaces }), advice);
   const iptables = await openKernelGuard({ name: 'directord', means: 'iptables' });
-  await t.rejects(iptables.replace(bridged), advice, 'one that comes later too');
+  await t.rejects(replace(iptables, bridged), advice, 'one that comes later too');
   filter(0);
-  await iptables.replace(bridged);
+  await replace(iptables, bridged);
   captured.length = 0;
   t.same(await answers('bridged', ...replies), []);
   t.equal(captured.length, 2, 'iptables without br_netfilter');

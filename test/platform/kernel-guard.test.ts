@@ -3,7 +3,7 @@ import type { GuardClaims, GuardState, KernelGuard } from '../../src/platform/ke
 import { guardName, openKernelGuard } from '../../src/platform/kernel-guard.ts';
 import type { PacketText } from '../support/packet-text.ts';
 import type { Side } from './guard-network.ts';
-import { addresses, answers, buildNetwork, nobodys, open, run, stateFor } from './guard-network.ts';
+import { addresses, answers, buildNetwork, nobodys, open, replace, run, stateFor } from './guard-network.ts';
 import { skip } from './own-network.ts';
 
 function claimsOf(family: 4 | 6): GuardClaims {
@@ -133,7 +133,7 @@ for (const means of ['nft', 'iptables'] as const) {
       for (const [one, found] of before) t.not(found.length, 0, `without a guard: ${one[0]}`);
 
       const guard = await openKernelGuard({ name: 'directord', means });
-      await guard.replace(state);
+      await replace(guard, state);
       seen.length = 0;
       for (const one of cases) {
         const [what, expected, side, packet] = one;
@@ -168,7 +168,7 @@ for (const means of ['nft', 'iptables'] as const) {
       ];
       t.equal((await answers('client', ...fragments)).length, 1, 'fragments to another port of a VIP');
 
-      await guard.replace(nothing);
+      await replace(guard, nothing);
       for (const one of cases) t.same(await answers(one[2], one[3]), before.get(one), `no longer: ${one[0]}`);
       await guard.remove();
     },
@@ -178,14 +178,14 @@ for (const means of ['nft', 'iptables'] as const) {
     const before = rules();
     const open = (): Promise<KernelGuard> => openKernelGuard({ name: 'directord', means });
     const crashed = await open();
-    await crashed.replace(state);
+    await replace(crashed, state);
     t.equal(rules().match(/directord/gi) !== null, true);
 
     const next = await open();
     t.ok(await isGuarded(), 'what a crash left stays in force until the next run knows better');
-    await next.replace(nothing);
+    await replace(next, nothing);
     t.notOk(await isGuarded(), 'and is replaced then');
-    await next.replace(state);
+    await replace(next, state);
     t.notOk(await next.restore(), 'nothing to restore');
     const flush: readonly (readonly [string, ...string[]])[] =
       means === 'nft'
@@ -199,11 +199,11 @@ for (const means of ['nft', 'iptables'] as const) {
     t.ok(await next.restore(), 'put back after somebody flushed the rules');
     t.ok(await isGuarded());
     for (const [file, ...args] of flush) run(file, ...args);
-    await next.replace({ ...state, replies: [] });
+    await replace(next, { ...state, replies: [] });
     t.ok(await isGuarded(), 'or with the next change');
 
     const other = await openKernelGuard({ name: guardName('/tmp/x.sock'), means });
-    await other.replace({
+    await replace(other, {
       ...nothing,
       services: [{ family: 4, protocol: 'tcp', address: '10.1.0.100', port: 80 }],
     });
@@ -224,7 +224,7 @@ for (const means of ['nft', 'iptables'] as const) {
       port: 80,
     }));
     const begin = performance.now();
-    await guard.replace({ ...state, services: many, replies: many, marks: [] });
+    await replace(guard, { ...state, services: many, replies: many, marks: [] });
     const elapsed = performance.now() - begin;
     t.comment(`${elapsed.toFixed()} ms`);
     // Measured on an idle machine: see native-notes/kernel-guard.md. Here for the order of magnitude only.
@@ -235,10 +235,10 @@ for (const means of ['nft', 'iptables'] as const) {
 
 t.test('nft takes the place of what a run with iptables left', { skip }, async (t) => {
   const before = rules();
-  await (await openKernelGuard({ name: 'directord', means: 'iptables' })).replace(state);
+  await replace(await openKernelGuard({ name: 'directord', means: 'iptables' }), state);
   const guard = await openKernelGuard({ name: 'directord' });
   t.equal(guard.means, 'nft');
-  await guard.replace(nothing);
+  await replace(guard, nothing);
   await guard.remove();
   t.equal(rules(), before);
 });

@@ -20,7 +20,8 @@ import { Network, sweepNamespaces, virtual, whyNoNamespaces, type NetworkOptions
 import { openFiles } from './lab/open-files.ts';
 import { directoradm, directord, helper, which } from './lab/paths.ts';
 import type { Finished, Program } from './lab/program.ts';
-import { isAlive, signalIfAlive } from './lab/processes.ts';
+import { isAlive, signalIfAlive, textOf } from './lab/processes.ts';
+import { detachMountsBelow } from '../support/mounts.ts';
 import { waitFor } from '../support/until.ts';
 import { WebServer, type Addresses } from './lab/web-server.ts';
 
@@ -32,6 +33,8 @@ export type LabKind = 'namespaces' | 'loopback';
 export interface LabOptions extends Partial<NetworkOptions> {
   /** What {@link Lab.startDirectord} starts. */
   readonly engine?: 'relay' | 'packet';
+  /** The web servers serve there too. */
+  readonly secondPort?: number;
 }
 
 /** How a destination must be named for the way that replies have. */
@@ -105,15 +108,24 @@ export class Lab {
     const { limit, prefix } = openFiles();
     const surroundings: Surroundings = { env: this.env, prefix, running: this.#running };
     this.openFiles = limit;
-    const { engine = 'relay', routing = 'nat', offloads = 'on', far = false, bridge = false } = options;
+    const {
+      engine = 'relay',
+      routing = 'nat',
+      offloads = 'on',
+      far = false,
+      bridge = false,
+      secondPort,
+    } = options;
     this.#engine = engine;
     this.forwarding = methods[routing];
     const network = { routing, offloads, far, bridge };
     this.#network = kind === 'namespaces' ? new Network(`dl${id}-`, network) : undefined;
     labs.add(this);
     const host = (name: string) => new Host(name, this.#network?.namespace(name), surroundings);
-    const webServer = ({ name, number }: (typeof sites)[number]) =>
-      new WebServer(host(name), addresses(kind, number, routing), join(this.directory, name), limit);
+    const webServer = ({ name, number }: (typeof sites)[number]) => {
+      const places = { ...addresses(kind, number, routing), ...(secondPort !== undefined && { secondPort }) };
+      return new WebServer(host(name), places, join(this.directory, name), limit);
+    };
     this.vip = kind === 'namespaces' ? virtual.inet : '127.0.0.100';
     this.port = kind === 'namespaces' ? 80 : 8000;
     try {
@@ -257,8 +269,11 @@ ${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line)
 
   /** Ends everything and removes every trace. */
   async close(): Promise<void> {
-    await this.#stopDaemons();
-    this.destroy();
+    try {
+      await this.#stopDaemons();
+    } finally {
+      this.destroy();
+    }
   }
 
   /** The same at once, for the way out of this process. */
@@ -267,6 +282,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line)
     for (const program of this.#running) program.kill('SIGKILL');
     for (const pid of this.#daemons()) signalIfAlive(pid, 'SIGKILL');
     this.#network?.remove();
+    detachMountsBelow(this.directory);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -288,7 +304,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line)
   #daemons(): readonly number[] {
     const folder = join(this.directory, 'run');
     const files = readdirSync(folder).filter((name) => name.endsWith('.pid'));
-    const pids = files.map((name) => Number(readFileSync(join(folder, name), 'utf8')));
+    const pids = files.map((name) => Number(textOf(join(folder, name))));
     return pids.filter((pid) => pid > 1 && belongsTo(pid, this.directory));
   }
 }
@@ -308,7 +324,7 @@ function addresses(kind: LabKind, number: number, routing: NetworkOptions['routi
 
 /** Whether a process lives and was started for this lab: the pid in a left-over file may be another's by now. */
 function belongsTo(pid: number, directory: string): boolean {
-  return isAlive(pid) && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(directory);
+  return isAlive(pid) && textOf(`/proc/${pid}/environ`).includes(directory);
 }
 
 function sweep(): void {
@@ -316,6 +332,7 @@ function sweep(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = /^directord-lab-(\d+)\./.exec(name)?.[1];
     if (pid === undefined || isAlive(Number(pid))) continue;
+    detachMountsBelow(join(tmpdir(), name));
     rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }

@@ -9,7 +9,7 @@
  */
 export type Checksum = string;
 
-/** Text, or `x*1472` for 1472 times x, or `hex 00ff` where it is not printable. */
+/** Text, or `x*1472` for 1472 times x, or `hex 00ff` where it is neither printable nor the end of a line. */
 export type Data = string;
 
 /** A number that the sender picks at random. */
@@ -173,7 +173,7 @@ export function dataBytes(data: Data): Uint8Array {
 
 export function dataText(bytes: Uint8Array): Data {
   const text = Buffer.from(bytes).toString('latin1');
-  if (/[^ -~]/.test(text) || text.startsWith('hex ')) return `hex ${hexText(bytes)}`;
+  if (/[^ -~\r\n]/.test(text) || text.startsWith('hex ')) return `hex ${hexText(bytes)}`;
   return bytes.length > 8 && bytes.every((byte) => byte === bytes[0])
     ? `${text.charAt(0)}*${bytes.length}`
     : text;

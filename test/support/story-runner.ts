@@ -126,6 +126,7 @@ function row(entry: ConnectionEntry): string {
     formatEndpoint(entry.virtual, entry.virtualPort),
     formatEndpoint(entry.destination, entry.destinationPort),
     entry.expires + 1,
+    ...(entry.engineData === undefined ? [] : [entry.engineData.engine, entry.engineData.data]),
   ].join(' ');
 }
 

@@ -28,7 +28,10 @@ export type Step =
   | { readonly sysctl: Readonly<Record<string, number>> }
   /** Seconds. */
   | { readonly wait: number }
-  /** `TCP ESTABLISHED 10.1.0.2:50001 10.1.0.100:80 10.2.0.11:80 900`: client, virtual, destination, seconds left, rounded up. */
+  /**
+   * `TCP ESTABLISHED 10.1.0.2:50001 10.1.0.100:80 10.2.0.11:80 900`: client, virtual, destination, seconds left, rounded up; of
+   * some templates then persistence engine and its data: ` sip aaa@x`.
+   */
   | { readonly connections: readonly string[] }
   /** Lines of `ipvsadm -L -n`, blanks collapsed, without the three lines of heading. */
   | { readonly listing: readonly string[] }

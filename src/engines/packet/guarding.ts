@@ -1,22 +1,25 @@
 /**
- * Keeps the kernel guard at what the engine wants: of several wishes that come while one is carried out only the last counts, one
- * that failed is tried again, and rules that somebody removed are put back.
+ * Keeps the kernel guard at what the engine wants: wishes that come while others are carried out are carried out together after them,
+ * those that failed are tried again, and rules that somebody removed are put back.
  */
-import type { GuardState, KernelGuard } from '../../platform/kernel-guard.ts';
+import type { GuardChange, KernelGuard } from '../../platform/kernel-guard.ts';
 
 export interface GuardingParts {
   readonly guard: KernelGuard;
-  /** What must be done before the kernel leaves these to us. */
-  before(state: GuardState): Promise<void>;
+  /** What must be done before the kernel leaves to us what is wanted when this is called. */
+  before(): Promise<void>;
   problem(message: string): void;
 }
 
 export class Guarding {
   readonly #parts: GuardingParts;
-  /** Not yet in force. */
-  #wanted: GuardState | undefined;
-  #last: Promise<void> = Promise.resolve();
+  /** The guard has not heard of these. */
+  #wanted: GuardChange[] = [];
+  /** There is something that is not in force. */
+  #due = false;
+  #applying = false;
   #checking = false;
+  #last: Promise<void> = Promise.resolve();
   /** What was complained about last, until something succeeds. */
   #complaint = '';
 
@@ -28,9 +31,15 @@ export class Guarding {
     return this.#parts.guard.means;
   }
 
-  want(state: GuardState): void {
-    this.#wanted = state;
-    this.#after(() => this.#replace());
+  want(change: GuardChange): void {
+    this.#wanted.push(change);
+    this.#due = true;
+    if (this.#applying) return;
+    this.#applying = true;
+    this.#after(() => {
+      this.#applying = false;
+      return this.#apply();
+    });
   }
 
   /** To be called now and then. */
@@ -39,7 +48,7 @@ export class Guarding {
     this.#checking = true;
     this.#after(async () => {
       this.#checking = false;
-      if (this.#wanted !== undefined) await this.#replace();
+      if (this.#due) await this.#apply();
       else if (await this.#parts.guard.restore())
         this.#parts.problem(
           'somebody removed the rules that keep the kernel off the virtual services; they are back',
@@ -62,15 +71,17 @@ export class Guarding {
     this.#parts.guard.removeSync();
   }
 
-  async #replace(): Promise<void> {
-    const state = this.#wanted;
-    if (state === undefined) return;
-    this.#wanted = undefined;
+  async #apply(): Promise<void> {
+    if (!this.#due) return;
+    // What comes from now on waits for a call of `before` of its own.
+    const ready = this.#wanted.length;
+    await this.#parts.before();
+    for (const change of this.#wanted.splice(0, ready)) this.#parts.guard.change(change);
+    this.#due = this.#wanted.length > 0;
     try {
-      await this.#parts.before(state);
-      await this.#parts.guard.replace(state);
+      await this.#parts.guard.apply();
     } catch (error) {
-      this.#wanted ??= state;
+      this.#due = true;
       throw error;
     }
   }

@@ -7,8 +7,6 @@ import { PersistenceTable } from '../../connections/persistence.ts';
 import { TCP } from '../../connections/protocols.ts';
 import { TcpState } from '../../connections/tcp-states.ts';
 import { ConnectionTimeouts } from '../../connections/timeouts.ts';
-import type { ServiceId } from '../../director/table.ts';
-import { destinationKey, serviceFamily, serviceKey } from '../../director/table.ts';
 import type { Verb } from '../../director/verbs.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import { Pool } from '../../scheduling/pool.ts';
@@ -17,10 +15,11 @@ import type { ConnectionPart } from '../child-protocol.ts';
 import { connectionPart, connectionRows } from '../connection-rows.ts';
 import { CounterReport } from '../counter-report.ts';
 import type { ConnectionEntry, EngineReport } from '../engine.ts';
-import type { PoolDestination, PoolService } from '../pool-table.ts';
+import type { PoolService } from '../pool-table.ts';
 import { PoolTable } from '../pool-table.ts';
 import { Tallies } from '../tallies.ts';
-import type { Claimant } from './claims.ts';
+import { Claimants } from './claimants.ts';
+import { BeginningServers } from './forwarding/beginning-servers.ts';
 import { Destinations } from './forwarding/destinations.ts';
 import type { Egress } from './forwarding/egress.ts';
 import { Forwarder } from './forwarding/forwarder.ts';
@@ -51,13 +50,6 @@ export interface PacketTableOptions {
   serverChanged(destination: number): void;
 }
 
-/** What is left of a service or destination that was deleted: connections that nobody else may answer. */
-interface Remains {
-  readonly id: ServiceId;
-  readonly persistent: boolean;
-  readonly destinations: Map<string, PoolDestination>;
-}
-
 export class PacketTable {
   readonly forwarder: Forwarder;
   readonly connections: ConnectionTable;
@@ -67,11 +59,12 @@ export class PacketTable {
   readonly #timeouts = new ConnectionTimeouts();
   readonly #services = new Services();
   readonly #destinations = new Destinations();
+  readonly #beginners = new BeginningServers();
   readonly #table: PoolTable;
   readonly #counters: CounterReport;
   /** Slots of destinations that are in the table. */
   readonly #counted = new Set<number>();
-  readonly #remains = new Map<string, Remains>();
+  readonly #claimants = new Claimants();
 
   constructor(options: PacketTableOptions) {
     const { size, settings, seed, now, limit, halfOpen } = options;
@@ -96,6 +89,7 @@ export class PacketTable {
       seed,
       services: this.#services,
       destinations: this.#destinations,
+      beginners: this.#beginners,
       connections: this.connections,
       templates: this.#templates,
       egress: options.egress(this.#destinations),
@@ -127,29 +121,12 @@ export class PacketTable {
 
   /** Forgets deleted destinations that no connection refers to any more. @returns whether there were any */
   forgetRemains(): boolean {
-    let forgotten = false;
-    for (const [key, { destinations }] of this.#remains) {
-      for (const [name, { slot }] of destinations) {
-        if (this.#pool.available(slot) || !this.#pool.referenced(slot)) {
-          destinations.delete(name);
-          forgotten = true;
-        }
-      }
-      if (destinations.size === 0) this.#remains.delete(key);
-    }
-    return forgotten;
+    return this.#claimants.forget((slot) => this.#pool.available(slot) || !this.#pool.referenced(slot));
   }
 
-  /** Who claims packets now: as with IPVS, nobody in a family that has no service at all. */
-  *claimants(): Iterable<Claimant> {
-    const families = new Set<string>();
-    for (const { id, settings, destinations } of this.#table.services()) {
-      families.add(serviceFamily(id));
-      yield { id, persistent: settings.persistence > 0, destinations: destinations.values() };
-    }
-    for (const { id, persistent, destinations } of this.#remains.values()) {
-      if (families.has(serviceFamily(id))) yield { id, persistent, destinations: destinations.values() };
-    }
+  /** Who claims packets. */
+  get claimants(): Pick<Claimants, 'isEmpty' | 'takeChanged'> {
+    return this.#claimants;
   }
 
   /** The persistence templates. */
@@ -211,41 +188,36 @@ export class PacketTable {
       },
       serviceEdited: (service) => {
         this.#setService(service);
+        this.#beginners.setService(service);
       },
-      serviceRemoved: ({ slot, id }) => {
-        this.#services.delete(slot, id);
+      serviceRemoved: (service) => {
+        this.#services.delete(service.slot, service.id);
+        this.#claimants.serviceRemoved(service);
       },
-      destinationSet: (service, { id, slot, settings }) => {
+      destinationSet: (service, destination) => {
+        const { id, slot, settings } = destination;
         this.#destinations.set(slot, id, settings);
+        this.#beginners.set(service, destination);
         if (!this.#counted.has(slot)) this.#destinations.count(service.id, id, 1);
         this.#counted.add(slot);
-        this.#remains.get(serviceKey(service.id))?.destinations.delete(destinationKey(id));
+        this.#claimants.destinationSet(service, destination);
         options.serverChanged(slot);
       },
       destinationRemoved: (service, destination, held) => {
         this.#destinations.count(service.id, destination.id, -1);
+        this.#beginners.delete(destination.slot);
         this.#counted.delete(destination.slot);
-        if (held) this.#keep(service, destination);
+        this.#claimants.destinationRemoved(service, destination, held);
       },
       applied: () => undefined,
     });
   }
 
   /** A service that the engine refuses gets no packets: the log has said so. */
-  #setService({ slot, id, settings }: PoolService): void {
+  #setService(service: PoolService): void {
+    const { slot, id, settings } = service;
     if (refusal(id, settings) === undefined) this.#services.set(slot, id, settings);
     else this.#services.delete(slot, id);
-  }
-
-  #keep(service: PoolService, destination: PoolDestination): void {
-    const key = serviceKey(service.id);
-    const { id, settings } = service;
-    const remains = this.#remains.get(key) ?? {
-      id,
-      persistent: settings.persistence > 0,
-      destinations: new Map<string, PoolDestination>(),
-    };
-    remains.destinations.set(destinationKey(destination.id), destination);
-    this.#remains.set(key, remains);
+    this.#claimants.serviceSet(service);
   }
 }

@@ -17,10 +17,13 @@ import type { RawSender } from '../../platform/raw-sender.ts';
 import { openRawSender } from '../../platform/raw-sender.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import type { IpPacket } from '../../wire/ip-packet.ts';
+import type { Address } from '../../util/ip.ts';
 import { wordsAddress } from '../address-words.ts';
 import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
+import { packReport } from '../packed-report.ts';
 import { captureFilter } from './capture/capture-filter.ts';
-import { Claims } from './claims.ts';
+import type { ClaimsChange } from './claims.ts';
+import { Claims, noClaims } from './claims.ts';
 import { FrameEgress } from './hops/frame-egress.ts';
 import { Guarding } from './guarding.ts';
 import { captureLinks, ownAddresses } from './capture/interfaces.ts';
@@ -64,13 +67,17 @@ class PacketProcess {
   readonly #words = new Int32Array(4);
   /** Whether this host forwards packets that are none of the engine's business. */
   #routes = { 4: isRouter(4), 6: isRouter(6) };
+  /** Until then an earlier run's guard stays in force. */
+  #knowsTable = false;
+  /** Addresses of this host. */
+  #own: readonly Address[] = [];
   /** Name of the interface that the present packet came in on. */
   #link = '';
   readonly #raw = new Map<4 | 6, RawSender>();
   readonly #reported = new Float64Array(dropReasons.length);
   #filter: PacketFilterClient | undefined;
   #guarding: Guarding | undefined;
-  #claims = new Claims([]);
+  readonly #claims = new Claims();
   #now = performance.now();
   #beat = this.#now;
   #clock: NodeJS.Timeout | undefined;
@@ -141,8 +148,8 @@ class PacketProcess {
     this.#refreshInterfaces();
     this.#guarding = new Guarding({
       guard: filter,
-      before: async ({ marks }) => {
-        if (marks.length > 0) this.#marks.read(marks, await filter.readPacketFilter());
+      before: async () => {
+        if (this.#claims.marked) this.#marks.read(this.#claims.marks, await filter.readPacketFilter());
       },
       problem: (message) => {
         this.#mailbox.send({ type: 'problem', message });
@@ -264,7 +271,7 @@ class PacketProcess {
   async #readMarks(): Promise<void> {
     try {
       const text = await this.#filter?.readPacketFilter();
-      if (text !== undefined) this.#marks.read(this.#claims.state.marks, text);
+      if (text !== undefined) this.#marks.read(this.#claims.marks, text);
     } catch (error) {
       this.#mailbox.send({ type: 'problem', message: (error as Error).message });
     }
@@ -282,30 +289,33 @@ class PacketProcess {
 
   #refreshInterfaces(): void {
     this.#interfaces.refresh();
-    this.#egress.setOwn(ownAddresses(this.#links.addresses()));
+    this.#own = ownAddresses(this.#links.addresses());
+    this.#egress.setOwn(this.#own);
     this.#setFilters();
-    this.#updateGuard();
+    if (this.#knowsTable) this.#guard(noClaims);
   }
 
   // ---- claims
 
   /** Tells captures at once, and the guard as soon as it can be told, which packets are ours. */
   #claim(): void {
-    this.#claims = new Claims(this.#table.claimants());
-    this.#setFilters();
-    this.#updateGuard();
+    if (this.#links.changed()) this.#refreshInterfaces();
+    for (const [name, claimant] of this.#table.claimants.takeChanged()) this.#claims.update(name, claimant);
+    const change = this.#claims.takeChange();
+    if (change !== undefined && (change.addresses || change.marked)) this.#setFilters();
+    if (change !== undefined || !this.#knowsTable) this.#guard(change?.guard ?? noClaims);
+    this.#knowsTable = true;
   }
 
-  #updateGuard(): void {
+  #guard(change: ClaimsChange['guard']): void {
     // replies to a virtual address belong to a program on this host that is a client of the service
-    const { virtual } = this.#claims;
-    const own = ownAddresses(this.#links.addresses()).filter((address) => !virtual.includes(address));
-    this.#guarding?.want({ ...this.#claims.state, interfaces: this.#interfaces.guarded(), own });
+    const own = this.#own.filter((address) => !this.#claims.isVirtual(address));
+    this.#guarding?.want({ ...change, interfaces: this.#interfaces.guarded(), own });
   }
 
   #setFilters(): void {
     const { virtual, servers, marked } = this.#claims;
-    const own = ownAddresses(this.#links.addresses());
+    const own = this.#own;
     this.#interfaces.setFilter((link, room) =>
       captureFilter({ virtual, servers, own }, { link, room: marked ? 0 : room, notMarked: guardedMark }),
     );
@@ -323,7 +333,7 @@ class PacketProcess {
   #answer(id: number, request: Request, from = 0): void {
     switch (request) {
       case 'report':
-        this.#mailbox.send({ type: 'report', id, report: this.#table.report() });
+        this.#mailbox.send({ type: 'report', id, report: packReport(this.#table.report()) });
         break;
       case 'connections':
         this.#mailbox.send({ type: 'connections', id, ...this.#table.part(this.#now, from) });

@@ -15,9 +15,6 @@ export function refusal(
   if (schedulerIndex(settings.scheduler) === undefined) {
     return `scheduler ${settings.scheduler} is not in this version of directord`;
   }
-  if (settings.persistenceEngine !== '') {
-    return `the packet engine does not look into packets: persistence engine ${settings.persistenceEngine} is not in this version of directord`;
-  }
   if (settings.proxyProtocol !== 'none') {
     return 'the packet engine forwards packets as they are: proxyprotocol needs the relay engine';
   }

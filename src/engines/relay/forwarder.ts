@@ -13,6 +13,7 @@ import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
 import { CounterReport } from '../counter-report.ts';
 import type { ConnectionEntry } from '../engine.ts';
 import { siblingModule } from '../../util/sibling-module.ts';
+import { packReport } from '../packed-report.ts';
 import { PoolTable } from '../pool-table.ts';
 import { Tallies } from '../tallies.ts';
 import { openService } from './listen.ts';
@@ -43,6 +44,10 @@ class Forwarder {
   readonly #counters: CounterReport;
   /** Answers still missing from threads, by request. */
   readonly #waiting = new Map<number, { missing: number; connections: ConnectionEntry[]; closed: number }>();
+  /** Threads that have messages and do not know yet. */
+  readonly #asleep = new Set<Thread>();
+  /** Addresses of this host, as long as this turn of the event loop lasts. */
+  #local: ReadonlySet<string> | undefined;
   readonly #failures = new Map<number, { count: number; error: string }>();
   /** Services whose socket cannot be had, with the reason that was told; by slot. */
   readonly #shut = new Map<number, { readonly spec: ListenerSpec; readonly error: string }>();
@@ -155,11 +160,18 @@ class Forwarder {
     const all = this.#threads;
     const persistent = message.type === 'listen' && message.spec.persistent !== undefined;
     const some = persistent ? all.slice(message.spec.service % all.length).slice(0, 1) : all;
-    for (const { worker, wake } of some) {
-      worker.postMessage(message);
-      c.write(wake, wakeUp, 8);
+    for (const thread of some) {
+      thread.worker.postMessage(message);
+      if (this.#asleep.size === 0) queueMicrotask(this.#wakeThreads);
+      this.#asleep.add(thread);
     }
   }
+
+  /** Once for all messages of one turn. */
+  readonly #wakeThreads = (): void => {
+    for (const { wake } of this.#asleep) c.write(wake, wakeUp, 8);
+    this.#asleep.clear();
+  };
 
   /**
    * Threads share a service's socket among themselves, which any other process of this user could join unnoticed. So
@@ -174,13 +186,21 @@ class Forwarder {
       return false;
     }
     if (this.#shut.delete(spec.service)) tell({ type: 'info', message: `${name} gets traffic now` });
-    if (isLocal(spec.address)) this.#absent.delete(spec.service);
+    if (this.#isLocal(spec.address)) this.#absent.delete(spec.service);
     else if (!this.#absent.has(spec.service)) {
       this.#absent.add(spec.service);
       const message = `${name}: ${spec.address} is not an address of this host yet; traffic starts when it is`;
       tell({ type: 'info', message });
     }
     return true;
+  }
+
+  #isLocal(address: string): boolean {
+    if (familyOf(address) === 'inet' && address.startsWith('127.')) return true;
+    // a restore asks for thousands in one turn
+    if (this.#local === undefined) setImmediate(() => (this.#local = undefined));
+    this.#local ??= localAddresses();
+    return this.#local.has(address);
   }
 
   /** Until the threads have closed it, the address is in use by ourselves. */
@@ -273,7 +293,7 @@ class Forwarder {
 
   #request(id: number, request: Request): void {
     if (request === 'report') {
-      tell({ type: 'report', id, report: this.#counters.report() });
+      tell({ type: 'report', id, report: packReport(this.#counters.report()) });
       return;
     }
     this.#waiting.set(id, { missing: this.#threads.length, connections: [], closed: 0 });
@@ -313,11 +333,9 @@ function openAlone(spec: ListenerSpec): string | undefined {
   return undefined;
 }
 
-function isLocal(address: string): boolean {
-  if (familyOf(address) === 'inet' && address.startsWith('127.')) return true;
-  return Object.values(networkInterfaces()).some((list) =>
-    list?.some((entry) => canonicalAddress(entry.address) === address),
-  );
+function localAddresses(): ReadonlySet<string> {
+  const entries = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return new Set(entries.flatMap(({ address }) => canonicalAddress(address) ?? []));
 }
 
 process.on('disconnect', () => {

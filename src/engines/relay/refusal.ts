@@ -14,11 +14,16 @@ export function refusal(
   if (service.kind === 'fwmark') {
     return `the relay engine listens on sockets and never sees firewall marks: fwmark ${service.mark} ${elsewhere}`;
   }
-  if (service.protocol === 'sctp') return `the relay engine forwards tcp and udp only: sctp ${elsewhere}`;
+  if (service.protocol === 'sctp') {
+    return 'the relay engine forwards tcp and udp only: no engine of this version forwards sctp';
+  }
   if (service.port === 0) return `the relay engine cannot listen on every port: port 0 ${elsewhere}`;
   if (settings.onePacket) return `the relay engine keeps UDP flows together: ops ${elsewhere}`;
   if (schedulerIndex(settings.scheduler) === undefined) {
     return `scheduler ${settings.scheduler} is not in this version of directord`;
+  }
+  if (settings.persistenceEngine !== '') {
+    return `the relay engine does not look into what it relays: persistence engine ${settings.persistenceEngine} ${elsewhere}`;
   }
   if (service.protocol === 'udp' && settings.proxyProtocol !== 'none') {
     return `the relay engine sends PROXY protocol headers on tcp only: write proxyprotocol=no for this udp service`;

@@ -1,25 +1,27 @@
 import t from 'tap';
 import { Guarding } from '../../../src/engines/packet/guarding.ts';
-import type { GuardState, KernelGuard } from '../../../src/platform/kernel-guard.ts';
+import type { GuardChange, KernelGuard } from '../../../src/platform/kernel-guard.ts';
 
-const stateWith = (own: string): GuardState => ({
-  services: [],
-  replies: [],
-  marks: [],
-  interfaces: [],
-  own: [own],
-});
+const none = { services: [], replies: [], marks: [] };
+const changeTo = (own: string): GuardChange => ({ added: none, removed: none, own: [own] });
 
 /** A guard that remembers what it was told and fails on demand. */
 function fake() {
   const done: string[] = [];
   const problems: string[] = [];
-  const trouble = { replace: '', gone: false };
+  const trouble = { before: '', apply: '', gone: false };
+  const during = { before: (): void => undefined, apply: (): void => undefined };
+  const result = (message: string): Promise<void> =>
+    message === '' ? Promise.resolve() : Promise.reject(new Error(message));
   const guard: KernelGuard = {
     means: 'nft',
-    replace: ({ own }) => {
+    change: ({ own = [] }) => {
       done.push(...own);
-      return trouble.replace === '' ? Promise.resolve() : Promise.reject(new Error(trouble.replace));
+    },
+    apply: () => {
+      done.push('apply');
+      during.apply();
+      return result(trouble.apply);
     },
     restore: () => Promise.resolve(trouble.gone),
     remove: () => {
@@ -31,45 +33,76 @@ function fake() {
   };
   const guarding = new Guarding({
     guard,
-    before: ({ own }) => {
-      done.push(`before ${own.join()}`);
-      return Promise.resolve();
+    before: () => {
+      done.push('before');
+      during.before();
+      return result(trouble.before);
     },
     problem: (message) => problems.push(message),
   });
-  return { guarding, done, problems, trouble };
+  return { guarding, done, problems, trouble, during };
 }
 
-t.test('only the last of several wishes is carried out, and settled waits for it', async (t) => {
+t.test('several wishes are carried out together, and settled waits for them', async (t) => {
   const { guarding, done, problems } = fake();
-  for (const own of ['a', 'b', 'c']) guarding.want(stateWith(own));
+  for (const own of ['a', 'b', 'c']) guarding.want(changeTo(own));
   await guarding.settled();
-  t.same(done, ['before c', 'c']);
-  guarding.want(stateWith('d'));
+  t.same(done, ['before', 'a', 'b', 'c', 'apply']);
+  guarding.want(changeTo('d'));
   await guarding.remove();
-  t.same(done.slice(2), ['before d', 'd', 'removed']);
+  t.same(done.slice(5), ['before', 'd', 'apply', 'removed']);
   t.same(problems, []);
+});
+
+t.test('what comes while others are carried out follows them in one go', async (t) => {
+  const { guarding, done, during } = fake();
+  during.before = () => {
+    during.before = () => undefined;
+    guarding.want(changeTo('b'));
+  };
+  during.apply = () => {
+    during.apply = () => undefined;
+    guarding.want(changeTo('c'));
+  };
+  guarding.want(changeTo('a'));
+  await guarding.settled();
+  await guarding.settled();
+  t.same(done, ['before', 'a', 'apply', 'before', 'b', 'c', 'apply'], 'each after a preparation of its own');
 });
 
 t.test('a wish that failed is tried again, and told once', async (t) => {
   const { guarding, done, problems, trouble } = fake();
-  trouble.replace = 'no such table';
-  guarding.want(stateWith('a'));
+  trouble.apply = 'no such table';
+  guarding.want(changeTo('a'));
   await guarding.settled();
   guarding.check();
   await guarding.settled();
-  t.same(done, ['before a', 'a', 'before a', 'a']);
+  t.same(done, ['before', 'a', 'apply', 'before', 'apply'], 'the guard has heard of it already');
   t.same(problems, ['no such table']);
-  trouble.replace = '';
+  trouble.apply = '';
   guarding.check();
   await guarding.settled();
   guarding.check();
   await guarding.settled();
-  t.equal(done.length, 6, 'not after it succeeded');
-  trouble.replace = 'no such table';
-  guarding.want(stateWith('b'));
+  t.equal(done.length, 7, 'not after it succeeded');
+  trouble.apply = 'no such table';
+  guarding.want(changeTo('b'));
   await guarding.settled();
   t.equal(problems.length, 2, 'a new failure is told again');
+});
+
+t.test('without the preparation the kernel keeps what is wanted', async (t) => {
+  const { guarding, done, problems, trouble } = fake();
+  trouble.before = 'no such rules';
+  guarding.want(changeTo('a'));
+  guarding.want(changeTo('b'));
+  await guarding.settled();
+  t.same(done, ['before']);
+  t.same(problems, ['no such rules']);
+  trouble.before = '';
+  guarding.want(changeTo('c'));
+  await guarding.settled();
+  t.same(done.slice(1), ['before', 'a', 'b', 'c', 'apply'], 'until a later one succeeds');
 });
 
 t.test('rules that somebody removed are told of when they are back', async (t) => {

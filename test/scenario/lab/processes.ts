@@ -3,10 +3,15 @@ import { readFileSync } from 'node:fs';
 
 /** False for a zombie too: init of a container may never reap it. */
 export function isAlive(pid: number): boolean {
+  return /\) [^ZX] /.test(textOf(`/proc/${pid}/stat`));
+}
+
+/** Text of a file, or of one below /proc; empty when it is not there, or no longer. */
+export function textOf(path: string): string {
   try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return readFileSync(path, 'latin1');
   } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return false;
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return '';
     throw error;
   }
 }
@@ -22,12 +27,7 @@ export function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
 
 /** Pids of the direct children of a process; none when it is gone. */
 export function childrenOf(pid: number): readonly number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return [];
-    throw error;
-  }
+  return textOf(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
 }
 
 /** A process and all its descendants. */

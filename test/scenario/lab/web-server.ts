@@ -17,6 +17,8 @@ export interface Addresses {
   readonly address6?: string;
   /** More that it listens on. */
   readonly more?: readonly string[];
+  /** A second port, on all of them. */
+  readonly secondPort?: number;
 }
 
 export class WebServer {
@@ -40,8 +42,11 @@ export class WebServer {
     this.address6 = addresses.address6;
     this.port = addresses.port;
     this.folder = join(directory, 'www');
-    const { address6 = [], more = [] } = addresses;
-    this.#listen = [addresses.address, address6, more].flat();
+    const { address6 = [], more = [], port, secondPort = [] } = addresses;
+    const hosts = [addresses.address, address6, more]
+      .flat()
+      .map((one) => (one.includes(':') ? `[${one}]` : one));
+    this.#listen = [port, secondPort].flat().flatMap((port) => hosts.map((one) => `${one}:${port}`));
     this.#directory = directory;
     this.#openFiles = openFiles;
     mkdirSync(this.folder, { recursive: true });
@@ -90,6 +95,16 @@ export class WebServer {
     await this.#program?.stop('SIGKILL');
   }
 
+  /** From now on it takes connections and says nothing. */
+  hang(): void {
+    this.#program?.kill('SIGSTOP');
+  }
+
+  /** Ends {@link hang}. */
+  resume(): void {
+    this.#program?.kill('SIGCONT');
+  }
+
   #writeConfiguration(): string {
     const file = join(this.#directory, 'nginx.conf');
     writeFileSync(file, this.#configuration());
@@ -98,7 +113,6 @@ export class WebServer {
 
   #configuration(): string {
     const { name, address, port } = this;
-    const listen = this.#listen.map((one) => (one.includes(':') ? `[${one}]:${port}` : `${one}:${port}`));
     const proxied = `${address}:${port + 1}`;
     const connections = Math.max(512, Math.min(16_384, this.#openFiles - 512));
     return `
@@ -121,7 +135,7 @@ http {
   keepalive_timeout 600s;
   keepalive_requests 1000000000;
   server {
-    ${listen.map((endpoint) => `listen ${endpoint} backlog=4096;`).join(' ')}
+    ${this.#listen.map((endpoint) => `listen ${endpoint} backlog=4096;`).join(' ')}
     root ${this.folder};
     location = /client.html { return 200 "${name} \$remote_addr\\n"; }
     location /upload/ { dav_methods PUT; create_full_put_path on; client_max_body_size 0; }

@@ -89,7 +89,7 @@ export class Fuzzer {
     if (templates.size !== 0) this.#fault(`${templates.size} templates never expire`);
     this.#changes.flush();
     this.table.forgetRemains();
-    if ([...this.table.claimants()].length > 0) this.#fault('claims remain');
+    if (!this.table.claimants.isEmpty) this.#fault('claims remain');
     this.#changes.fill(fuzzTable.destinations);
   }
 

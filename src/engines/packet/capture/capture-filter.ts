@@ -29,6 +29,9 @@ export interface FilterOptions {
  * becomes two of the kernel's own. */
 const anyKernel = 600;
 
+/** Addresses among which a program that fits is looked for: more would fit only if they were neighbours, and looking takes milliseconds. */
+const mostAddresses = 1024;
+
 /** Whole frames: more than libpcap's snapshot length. */
 const keep = 0x40000;
 
@@ -67,8 +70,9 @@ export function captureFilter(spec: FilterSpec, options: FilterOptions = {}): Ui
   const room = Math.min(options.room ?? anyKernel, mostInstructions);
   const base = options.link === 'raw' ? 0 : 14;
   const { notMarked } = options;
-  const exact = build(base, spec, notMarked);
-  return (exact.length <= room ? exact : build(base, undefined, notMarked)).bytes();
+  const few = spec.virtual.length + spec.servers.length <= mostAddresses;
+  const exact = few ? build(base, spec, notMarked) : undefined;
+  return (exact !== undefined && exact.length <= room ? exact : build(base, undefined, notMarked)).bytes();
 }
 
 /** @param spec undefined: any address */

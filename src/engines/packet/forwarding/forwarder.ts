@@ -6,6 +6,7 @@
  *   packet -> whole datagram -> ICMP error?         -> icmp-translation
  *                               known connection?   -> state, counters -> transmitter -> server
  *                               reply of a server?  -> state, counters -> source rewritten -> client
+ *                               begun by a server?  -> new-connections -> as a reply
  *                               a service for it?   -> new-connections -> as a known connection
  * ```
  */
@@ -13,6 +14,7 @@ import { ConnectionKey } from '../../../connections/connection-key.ts';
 import { NO_SLOT } from '../../../connections/connection-table.ts';
 import { TCP, UDP } from '../../../connections/protocols.ts';
 import { Direction, nextTcpState, tcpEvent, TcpState } from '../../../connections/tcp-states.ts';
+import { NONE } from '../../../scheduling/pool.ts';
 import { completeChecksum, hasPartialChecksum } from '../../../wire/checksum.ts';
 import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
 import { Protocol } from '../../../wire/protocols.ts';
@@ -159,7 +161,7 @@ export class Forwarder {
   }
 
   #transport(packet: IpPacket): Verdict {
-    const { connections, settings } = this.#parts;
+    const { connections, settings, beginners } = this.#parts;
     // a sender on this machine (a container, a virtual machine) may leave checksums to hardware that is not there
     if (hasPartialChecksum(packet) && !this.#transmitter.isMerged(packet)) completeChecksum(packet);
     keyOfFlow(this.#key, packet);
@@ -171,6 +173,10 @@ export class Forwarder {
       keyOfReply(this.#replyKey, packet);
       const reply = connections.findReply(this.#replyKey, METHOD_MASK);
       if (reply !== NO_SLOT) return this.#output(reply, packet);
+      if (!beginners.isEmpty) {
+        const destination = this.#fresh.beginner(packet, this.#replyKey);
+        if (destination !== NONE) return this.#begun(destination, packet);
+      }
       if (settings.nat_icmp_send !== 0 && this.#isStrayReply(packet)) return this.#rejectStrayReply(packet);
     }
     return this.#new(packet);
@@ -243,10 +249,7 @@ export class Forwarder {
 
   /** From a NAT server back to the client. */
   #output(slot: number, packet: IpPacket): Verdict {
-    if (packet.ttl <= 1) {
-      this.#icmp.timeExceeded(packet, this.#now);
-      return Verdict.sent;
-    }
+    if (packet.ttl <= 1) return this.#expired(packet);
     const { connections } = this.#parts;
     const hop = this.#clientHop(slot, packet.family);
     if (hop === NO_HOP) return this.#parts.drops.drop(Drop.noRoute);
@@ -260,11 +263,41 @@ export class Forwarder {
       connections.touch(slot, this.#now);
     }
     connections.key(slot, this.#key);
+    this.#sendAsVirtual(packet, hop, mtu);
+    return Verdict.sent;
+  }
+
+  /** From a server to a client that has not spoken before, or whose words left no entry. */
+  #begun(destination: number, packet: IpPacket): Verdict {
+    if (packet.ttl <= 1) return this.#expired(packet);
+    const { connections, egress, drops } = this.#parts;
+    const hop = egress.hopTo(this.#replyKey.client, packet.family);
+    if (hop === NO_HOP) return drops.drop(Drop.noRoute);
+    const mtu = egress.mtuTo(this.#replyKey.client, packet.family, hop);
+    if (!this.#transmitter.fits(packet, mtu, this.#most)) return Verdict.sent;
+    this.#key.words.set(this.#replyKey.words);
+    if (!this.#fresh.begin(destination, packet, this.#key, this.#now)) return drops.drop(Drop.tableFull);
+    const { slot } = this.#fresh.placed;
+    if (slot !== NO_SLOT) {
+      connections.answered(slot);
+      connections.touch(slot, this.#now);
+    }
+    this.#traffic.outgoing(destination, packet.length);
+    this.#sendAsVirtual(packet, hop, mtu);
+    return Verdict.sent;
+  }
+
+  #expired(packet: IpPacket): Verdict {
+    this.#icmp.timeExceeded(packet, this.#now);
+    return Verdict.sent;
+  }
+
+  /** From the virtual endpoint of the key. */
+  #sendAsVirtual(packet: IpPacket, hop: number, mtu: number): void {
     completeMissingChecksum(packet);
     rewriteSource(packet, this.#key.virtual, this.#key.virtualPort);
     decrementTtl(packet);
     this.#transmitter.send(packet, hop, mtu, this.#most);
-    return Verdict.sent;
   }
 
   #step(slot: number, direction: Direction, flags: number): void {

@@ -1,5 +1,6 @@
 /**
  * What happens to a packet that belongs to no connection: is there a service for it, which destination, and the entry in the table.
+ * Most come from clients; where a persistence engine knows them, from real servers too.
  * IPVS's rules, in IPVS's order. Hot path under a flood of new connections.
  */
 import type { ConnectionKey } from '../../../connections/connection-key.ts';
@@ -9,7 +10,9 @@ import { NONE } from '../../../scheduling/pool.ts';
 import { schedulerAt } from '../../../scheduling/registry.ts';
 import type { IpPacket } from '../../../wire/ip-packet.ts';
 import type { IcmpErrors } from './icmp-errors.ts';
+import { engineData } from './engine-data.ts';
 import type { ForwarderParts } from './parts.ts';
+import { REPLIED } from './parts.ts';
 import type { PacketService } from './services.ts';
 import { FTP, FTP_DATA } from './services.ts';
 import type { Traffic } from './traffic.ts';
@@ -49,6 +52,7 @@ export class NewConnections {
     if (settings.drop_packet === ALWAYS && this.#isNth()) return this.#parts.drops.drop(Drop.dropPacket);
     // an active FTP data connection comes from the server's side, never from a client
     if (packet.sourcePort === FTP_DATA) return Verdict.pass;
+    if (!this.#findData(service, packet)) return this.#parts.drops.drop(Drop.noEngineData);
     const destination = this.#choose(service, packet, key, now);
     if (destination === NONE) return this.#refuse(service, packet, now);
     return this.#enter(service, destination, packet, key, now);
@@ -75,12 +79,25 @@ export class NewConnections {
     return true;
   }
 
+  /** What the service's persistence engine found in the packet; empty where there is none. */
+  #data = '';
+
+  /** @returns false where there is an engine and it finds nothing: IPVS knows no server for such a packet */
+  #findData({ engine, persistent }: PacketService, packet: IpPacket): boolean {
+    this.#data = '';
+    if (engine === '' || persistent === undefined) return true;
+    const data = engineData(engine, packet);
+    if (data === undefined) return false;
+    this.#data = data;
+    return true;
+  }
+
   #template = NO_SLOT;
 
   /** A client of a persistent service goes where it went before, even to a server that gets no new clients. */
   #choose(service: PacketService, packet: IpPacket, key: ConnectionKey, now: number): number {
     const { pool, templates } = this.#parts;
-    this.#template = service.persistent === undefined ? NO_SLOT : templates.find(key, service.persistent);
+    this.#template = service.persistent === undefined ? NO_SLOT : templates.find(key, service.persistent, this.#data);
     if (this.#template !== NO_SLOT) return templates.destination(this.#template);
     const everyPort = service.persistent !== undefined || service.mark !== 0;
     if (!everyPort && packet.destinationPort !== service.port) return NONE;
@@ -114,12 +131,55 @@ export class NewConnections {
     }
     if (service.persistent !== undefined) {
       let template = this.#template;
-      if (template === NO_SLOT) template = templates.insert(key, service.persistent, destination, now);
+      if (template === NO_SLOT)
+        template = templates.insert(key, service.persistent, destination, now, this.#data);
       else templates.restart(template, now);
       if (template !== NO_SLOT && this.placed.slot !== NO_SLOT)
         connections.setTemplate(this.placed.slot, template);
     }
     this.#traffic.connection(destination);
     return NewConnections.made;
+  }
+
+  /**
+   * Which destination sent this packet, of which no connection is known, if it is one that may begin connections; else NONE.
+   * @param endpoint - where the packet came from, as the virtual endpoint of its key
+   */
+  beginner(packet: IpPacket, endpoint: ConnectionKey): number {
+    const { beginners, services, pool } = this.#parts;
+    const { protocol, family } = packet;
+    const destination = beginners.find(protocol, family, endpoint.virtual, endpoint.virtualPort);
+    if (destination === NONE) return NONE;
+    const service = services.at(pool.serviceOf(destination));
+    return service !== undefined && this.#findData(service, packet) ? destination : NONE;
+  }
+
+  /**
+   * The connection that this {@link beginner} has begun.
+   * @param key - client, and whatever else; gets the virtual endpoint
+   * @returns whether there was room: then {@link placed} holds it
+   */
+  begin(destination: number, packet: IpPacket, key: ConnectionKey, now: number): boolean {
+    const { connections, destinations, pool, services, templates } = this.#parts;
+    const service = services.at(pool.serviceOf(destination));
+    if (service === undefined) return false;
+    key.virtual.set(service.words);
+    key.virtualPort = service.port;
+    const { persistent } = service;
+    const template =
+      persistent === undefined ? NO_SLOT : templates.claim(key, persistent, destination, now, this.#data);
+    this.placed.destination = destination;
+    this.placed.slot = NO_SLOT;
+    if (service.onePacket) {
+      if (template !== NO_SLOT) templates.answered(template);
+    } else {
+      const slot = connections.insert(key, destination, now, packet.sourcePort);
+      if (slot === NO_SLOT) return false;
+      connections.setFlags(slot, (destinations.at(destination)?.method ?? 0) | REPLIED);
+      connections.setTemplate(slot, template);
+      this.placed.slot = slot;
+    }
+    this.#traffic.connection(destination);
+    return true;
   }
 }

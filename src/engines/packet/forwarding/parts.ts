@@ -4,6 +4,7 @@ import type { PersistenceTable } from '../../../connections/persistence.ts';
 import type { Pool, PoolSize } from '../../../scheduling/pool.ts';
 import type { IpPacket } from '../../../wire/ip-packet.ts';
 import type { Tallies } from '../../tallies.ts';
+import type { BeginningServers } from './beginning-servers.ts';
 import type { Destinations } from './destinations.ts';
 import type { Egress } from './egress.ts';
 import type { Services } from './services.ts';
@@ -17,6 +18,7 @@ export interface ForwarderParts {
   readonly tallies: Tallies;
   readonly services: Services;
   readonly destinations: Destinations;
+  readonly beginners: BeginningServers;
   readonly connections: ConnectionTable;
   readonly templates: PersistenceTable;
   readonly settings: VsSettings;

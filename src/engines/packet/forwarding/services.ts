@@ -16,11 +16,15 @@ const UNPRIVILEGED = 1024;
 export interface PacketService {
   /** Pool slot. */
   readonly slot: number;
+  /** The virtual address; of a firewall mark zeros. */
+  readonly words: Int32Array;
   /** 0 for a firewall mark, and for every port. */
   readonly port: number;
   /** 0 for a service with an address. */
   readonly mark: number;
   readonly onePacket: boolean;
+  /** Persistence engine, or empty. */
+  readonly engine: string;
   readonly persistent: PersistentService | undefined;
 }
 
@@ -107,10 +111,11 @@ export class Services {
 function describe(slot: number, id: ServiceId, settings: ServiceSettings): PacketService {
   const mark = id.kind === 'fwmark' ? id.mark : 0;
   const port = id.kind === 'fwmark' ? 0 : id.port;
-  const { persistence: timeout, netmask, onePacket } = settings;
+  const words = id.kind === 'fwmark' ? new Int32Array(4) : addressWords(id.address).words;
+  const { persistence: timeout, netmask, onePacket, persistenceEngine: engine } = settings;
   const persistent =
-    timeout > 0 ? { timeout, netmask, mark, everyPort: port === 0 || port === FTP } : undefined;
-  return { slot, port, mark, onePacket, persistent };
+    timeout > 0 ? { timeout, netmask, mark, everyPort: port === 0 || port === FTP, engine } : undefined;
+  return { slot, words, port, mark, onePacket, engine, persistent };
 }
 
 export function protocolNumber(protocol: 'tcp' | 'udp' | 'sctp'): number {

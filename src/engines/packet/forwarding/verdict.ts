@@ -21,6 +21,7 @@ export const dropReasons = [
   'reply that belongs to no connection',
   'source route',
   'from an address that nobody outside can have',
+  'without what the persistence engine looks for',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
@@ -47,4 +48,5 @@ export const Drop = {
   unknownReply: 8,
   sourceRouted: 9,
   martian: 10,
+  noEngineData: 11,
 } as const;
