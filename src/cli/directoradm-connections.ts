@@ -3,7 +3,7 @@ import type { SyncDaemon, Timeouts } from '../director/table.ts';
 import type { ConnectionEntry } from '../engines/engine.ts';
 import type { Naming } from './directoradm-naming.ts';
 
-/** @param withEngine adds the (empty) columns of persistence engine data */
+/** @param withEngine adds the columns of persistence engine and its data */
 export function connectionsTitle(withEngine: boolean): string {
   const engine = withEngine ? ` ${'pe name'.padEnd(16)} pe_data` : '';
   const title = `pro expire ${'state'.padEnd(11)} ${'source'.padEnd(18)} ${'virtual'.padEnd(18)}`;
@@ -11,21 +11,29 @@ export function connectionsTitle(withEngine: boolean): string {
   return `IPVS connection entries\n${title} ${destination}${engine}\n`;
 }
 
-export function formatConnections(entries: readonly ConnectionEntry[], naming: Naming): string {
-  return entries.map((entry) => `${connectionRow(entry, naming)}\n`).join('');
+/** @param withEngine what a template's persistence engine knows it by is told */
+export function formatConnections(
+  entries: readonly ConnectionEntry[],
+  naming: Naming,
+  withEngine: boolean,
+): string {
+  return entries.map((entry) => `${connectionRow(entry, naming, withEngine)}\n`).join('');
 }
 
-function connectionRow(entry: ConnectionEntry, naming: Naming): string {
+function connectionRow(entry: ConnectionEntry, naming: Naming, withEngine: boolean): string {
   const protocol = entry.protocol === 'ip' ? undefined : entry.protocol;
   const seconds = Math.max(0, Math.floor(entry.expires));
   const expires = `${twoDigits(Math.floor(seconds / 60))}:${twoDigits(seconds % 60)}`;
+  const destination = naming.endpoint(entry.destination, entry.destinationPort, protocol);
+  const { engineData } = withEngine ? entry : {};
+  const engine = engineData && [destination.padEnd(16), engineData.engine.padEnd(18), engineData.data];
   return [
     entry.protocol.toUpperCase().padEnd(3),
     expires.padEnd(6),
     entry.state.padEnd(11),
     naming.endpoint(entry.client, entry.clientPort, protocol).padEnd(18),
     naming.endpoint(entry.virtual, entry.virtualPort, protocol).padEnd(18),
-    naming.endpoint(entry.destination, entry.destinationPort, protocol),
+    ...(engine ?? [destination]),
   ].join(' ');
 }
 

@@ -175,10 +175,11 @@ async function list(
   switch (request.what) {
     case 'connections': {
       if (request.json) return json(await allConnections(director));
-      context.out(connectionsTitle(request.format === 'persistent-conn'));
+      const withEngine = request.format === 'persistent-conn';
+      context.out(connectionsTitle(withEngine));
       await director.connections(async (part) => {
         const addresses = part.flatMap((entry) => [entry.client, entry.virtual, entry.destination]);
-        context.out(formatConnections(part, await naming(request.numeric, addresses, context)));
+        context.out(formatConnections(part, await naming(request.numeric, addresses, context), withEngine));
       });
       return '';
     }

@@ -65,5 +65,5 @@ function nameOf({ words, family }: ConnectionKey, data: string): string {
 export function portOf(data: string): number {
   let hash = 0;
   for (let i = 0; i < data.length; i++) hash = Math.imul(hash ^ data.charCodeAt(i), 0x9e3779b1);
-  return (hash >>> 16) % 65535 + 1;
+  return ((hash >>> 16) % 65535) + 1;
 }

@@ -77,8 +77,7 @@ export class PersistenceTable implements TemplateHolder {
     const template = this.#look(connection, service, data);
     if (template === NO_SLOT) return NO_SLOT;
     if (this.#isValid(template)) {
-      // the connection that is made from it may evict others, whose templates must not make room by evicting this one
-      if (this.table.isHalfOpen(template)) this.table.doubt(template);
+      this.#spare(template);
       return template;
     }
     this.#invalidate(template);
@@ -99,6 +98,7 @@ export class PersistenceTable implements TemplateHolder {
     const template = this.#look(connection, service, data);
     if (template !== NO_SLOT) {
       if (this.destination(template) === destination && this.#isValid(template)) {
+        this.#spare(template);
         this.restart(template, now);
         return template;
       }
@@ -191,6 +191,11 @@ export class PersistenceTable implements TemplateHolder {
     this.table.setUser(template, TIMEOUT, PROLONGATION);
     return PROLONGATION;
   };
+
+  /** The connection that is made from it may evict others, whose templates must not make room by evicting this one. */
+  #spare(template: number): void {
+    if (this.table.isHalfOpen(template)) this.table.doubt(template);
+  }
 
   #isValid(template: number): boolean {
     const destination = this.destination(template);

@@ -32,6 +32,12 @@ export interface PoolService {
   readonly destinations: Map<string, PoolDestination>;
 }
 
+/** A destination in the trash. */
+interface Deleted {
+  readonly service: PoolService;
+  readonly destination: PoolDestination;
+}
+
 /** What an engine hangs its own things on. All but {@link applied} are called under the pool's lock. */
 export interface PoolTableEvents {
   /** Why the engine cannot forward for a service or destination. Such a destination is in the pool, but never picked. */
@@ -64,7 +70,7 @@ export class PoolTable {
   readonly #services = new Map<string, PoolService>();
   readonly #bySlot = new Map<number, PoolService>();
   /** Deleted destinations by service and address, as long as connections refer to them. */
-  readonly #trash = new Map<string, PoolDestination>();
+  readonly #trash = new Map<string, Deleted>();
 
   constructor(pool: Pool, size: PoolSize, events: PoolTableEvents) {
     this.#pool = pool;
@@ -200,7 +206,8 @@ export class PoolTable {
   #addDestination(service: PoolService, id: DestinationId, settings: DestinationSettings): void {
     const key = destinationKey(id);
     const trashKey = `${serviceKey(service.id)} ${key}`;
-    const revived = this.#trash.get(trashKey);
+    const trashed = this.#trash.get(trashKey);
+    const revived = trashed?.destination;
     const slot = revived?.slot ?? this.#pool.addDestination(service.slot, id.address, id.port);
     if (slot === NONE) {
       this.#full('destinations', this.#size.destinations, key);
@@ -210,6 +217,8 @@ export class PoolTable {
       this.#forgetSlot(slot);
       this.#events.slotTaken('destination', slot);
     } else this.#pool.link(service.slot, slot);
+    // what it did for an earlier service of that name is not counted for this one
+    if (trashed !== undefined && trashed.service !== service) this.#events.slotTaken('destination', slot);
     this.#trash.delete(trashKey);
     const destination = { id, slot, settings };
     service.destinations.set(key, destination);
@@ -242,18 +251,18 @@ export class PoolTable {
     const key = destinationKey(destination.id);
     service.destinations.delete(key);
     const held = this.#pool.referenced(slot);
-    if (held) this.#trash.set(`${serviceKey(service.id)} ${key}`, destination);
+    if (held) this.#trash.set(`${serviceKey(service.id)} ${key}`, { service, destination });
     this.#events.destinationRemoved(service, destination, held);
   }
 
   /** The pool gave the slot of a deleted destination to a new one: its last connection has just ended. */
   #forgetSlot(slot: number): void {
-    for (const [key, destination] of this.#trash) if (destination.slot === slot) this.#trash.delete(key);
+    for (const [key, { destination }] of this.#trash) if (destination.slot === slot) this.#trash.delete(key);
   }
 
   /** A slot that nothing refers to any more is the pool's to give away. */
   #forgetTrash(): void {
-    for (const [key, destination] of this.#trash) {
+    for (const [key, { destination }] of this.#trash) {
       if (!this.#pool.referenced(destination.slot)) this.#trash.delete(key);
     }
   }

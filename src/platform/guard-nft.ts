@@ -83,7 +83,7 @@ class NftGuard implements KernelGuard {
     });
   }
 
-  /** @returns false when they did not fit: somebody changed or flushed our tables, or an interface is gone, and older kernels have removed its chain */
+  /** @returns false when they do not fit: somebody changed our tables, or an interface is gone, and older kernels have removed its chain */
   async #applyChanges(): Promise<boolean> {
     const interfaces = interfaceChains(this.#wantedInterfaces);
     const text =

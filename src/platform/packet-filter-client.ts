@@ -8,7 +8,8 @@ import type { GuardChange, KernelGuard, KernelGuardOptions } from './kernel-guar
 import type { PacketFilterText } from './packet-filter-text.ts';
 
 export interface PacketFilterClient extends KernelGuard {
-  readPacketFilter(): Promise<PacketFilterText>;
+  /** @param known - what is as it was need not be told again @returns undefined when it is as it was */
+  readPacketFilter(known: boolean): Promise<PacketFilterText | undefined>;
   /** Takes the answers that have come. */
   poll(): void;
 }
@@ -19,6 +20,7 @@ export type Call = 'apply' | 'restore' | 'remove' | 'counters' | 'readPacketFilt
 export interface Question {
   readonly id: number;
   readonly call: Call;
+  readonly argument?: unknown;
   readonly done?: Int32Array;
 }
 
@@ -67,9 +69,9 @@ export async function openPacketFilter(options: KernelGuardOptions): Promise<Pac
     new Promise((resolve, reject) => {
       pending.set(id, { resolve, reject });
     });
-  const ask = (call: Call): Promise<unknown> => {
+  const ask = (call: Call, argument?: unknown): Promise<unknown> => {
     const id = ++lastId;
-    port.postMessage({ id, call } satisfies Question);
+    port.postMessage({ id, call, argument } satisfies Question);
     return wait(id);
   };
   const means = (await wait(0)) as KernelGuard['means'];
@@ -88,7 +90,7 @@ export async function openPacketFilter(options: KernelGuardOptions): Promise<Pac
         throw new Error('the rules that keep the kernel off the virtual services may still be there');
     },
     counters: () => ask('counters') as ReturnType<KernelGuard['counters']>,
-    readPacketFilter: () => ask('readPacketFilter') as Promise<PacketFilterText>,
+    readPacketFilter: (known) => ask('readPacketFilter', known) as Promise<PacketFilterText | undefined>,
     poll: () => {
       for (;;) {
         const received = receiveMessageOnPort(port) as { message: Answer } | undefined;

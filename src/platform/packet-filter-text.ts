@@ -1,4 +1,5 @@
 /** What the administrator's packet filter says, as text: read for the rules that set firewall marks. */
+import { NfTables } from './nf-tables.ts';
 import type { ToolResult } from './run-tool.ts';
 import { runTool } from './run-tool.ts';
 
@@ -9,6 +10,41 @@ export interface PacketFilterText {
   readonly nft: string | undefined;
   /** Tables (`ip mangle`) that nft shows but that iptables-save has shown already. */
   readonly iptablesTables: ReadonlySet<string>;
+}
+
+/** Reads it again only when somebody may have changed it: with large sets, ours among them, a look takes nft seconds. */
+export class PacketFilterReader {
+  #generation: number | undefined;
+  #text: PacketFilterText | undefined;
+
+  /** @param known - what is as it was need not be told again @returns undefined when it is as it was. Rejects as {@link readPacketFilter}. */
+  async read(known: boolean): Promise<PacketFilterText | undefined> {
+    const generation = generationNow();
+    const isSame = generation !== undefined && generation === this.#generation;
+    if (this.#text !== undefined && isSame && !hasLegacy(this.#text)) return known ? undefined : this.#text;
+    this.#text = await readPacketFilter();
+    this.#generation = generation;
+    return this.#text;
+  }
+}
+
+function generationNow(): number | undefined {
+  const nfTables = new NfTables();
+  try {
+    return nfTables.generation();
+  } catch {
+    // a kernel without nf_tables refuses: then the rules are read each time
+    return undefined;
+  } finally {
+    nfTables.close();
+  }
+}
+
+/** Rules of iptables-legacy, which is not nf_tables. */
+function hasLegacy({ iptables }: PacketFilterText): boolean {
+  return [iptables[4], iptables[6]].some((texts) =>
+    texts.some((text) => text !== '' && !text.includes('(nf_tables)')),
+  );
 }
 
 /** A tool that is not installed has set no rules. Rejects with the command's name and its error when one fails. */

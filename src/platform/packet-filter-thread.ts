@@ -4,7 +4,7 @@ import { workerData } from 'node:worker_threads';
 import type { KernelGuard, KernelGuardOptions } from './kernel-guard.ts';
 import { openKernelGuard } from './kernel-guard.ts';
 import type { Answer, Notice, Question } from './packet-filter-client.ts';
-import { readPacketFilter } from './packet-filter-text.ts';
+import { PacketFilterReader } from './packet-filter-text.ts';
 
 const { port, options } = workerData as { readonly port: MessagePort; readonly options: KernelGuardOptions };
 
@@ -27,10 +27,12 @@ function fail(error: unknown): void {
   throw error;
 }
 
-function perform(guard: KernelGuard, { call }: Question): Promise<unknown> {
+const reader = new PacketFilterReader();
+
+function perform(guard: KernelGuard, { call, argument }: Question): Promise<unknown> {
   switch (call) {
     case 'readPacketFilter':
-      return readPacketFilter();
+      return reader.read(argument as boolean);
     case 'apply':
     case 'restore':
     case 'remove':

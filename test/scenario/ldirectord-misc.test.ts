@@ -8,7 +8,7 @@ import { showPlayed, showRecorded } from './lab/ldirectord-shown.ts';
 import { drivenByLdirectord, playedAsRecorded } from './ldirectord.ts';
 
 t.jobs = 4;
-t.setTimeout(400_000);
+t.setTimeout(300_000);
 
 const more = recording('misc-d');
 const end = more.findIndex((record) => 'step' in record && record.step === '-d: stopped') + 1;
@@ -29,7 +29,8 @@ const commandLines: readonly string[] = [
 const pids: Readonly<Record<number, number>> = { 11: 2 ** 22 + 1, 14: process.pid };
 
 drivenByLdirectord('misc-d, the command line', { ipvsadm: 'logged' }, async (t, lab, ldirectord) => {
-  for (const name of ['ldirectord.cf', 'conf/y.cf']) ldirectord.write(name, 'logfile="/run/ld.log"\n', 'ha.d');
+  for (const name of ['ldirectord.cf', 'conf/y.cf'])
+    ldirectord.write(name, 'logfile="/run/ld.log"\n', 'ha.d');
   ldirectord.write('ld.cf', inForeground);
   const started = { calls: 0, log: 0 };
   const recorded: RecordedAction[] = [];

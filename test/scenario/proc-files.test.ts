@@ -19,12 +19,13 @@ function onThisHost(
 ): void {
   void t.test(name, { skip, timeout: 60_000 }, async (t) => {
     const lab = await Lab.open('loopback');
-    t.teardown(async () => {
+    try {
+      await body(t, lab);
+    } finally {
       if (!t.passing()) t.comment(`log of the director:\n${lab.log()}`);
       await lab.close();
-      t.notOk(existsSync(lab.directory), 'nothing is left');
-    });
-    await body(t, lab);
+    }
+    t.notOk(existsSync(lab.directory), 'nothing is left');
   });
 }
 

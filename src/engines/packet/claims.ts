@@ -36,8 +36,8 @@ export interface ClaimsChange {
   readonly guard: { readonly added: GuardClaims; readonly removed: GuardClaims };
   /** An address came or went: see {@link Claims.virtual} and {@link Claims.servers}. */
   readonly addresses: boolean;
-  /** There are marks now, or none any more. */
-  readonly marked: boolean;
+  /** A mark came or went. */
+  readonly marks: boolean;
 }
 
 const empty: GuardClaims = { services: [], replies: [], marks: [] };
@@ -79,7 +79,7 @@ export class Claims {
     const addresses = [this.#virtualHosts.takeChange(), this.#servers.takeChange()];
     if ([services, replies, marks].every(isNothing)) return undefined;
     return {
-      marked: !isNothing(marks),
+      marks: !isNothing(marks),
       guard: {
         added: { services: services.added, replies: replies.added, marks: marks.added },
         removed: { services: services.removed, replies: replies.removed, marks: marks.removed },

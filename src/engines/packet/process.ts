@@ -67,6 +67,8 @@ class PacketProcess {
   readonly #words = new Int32Array(4);
   /** Whether this host forwards packets that are none of the engine's business. */
   #routes = { 4: isRouter(4), 6: isRouter(6) };
+  /** The rules of the packet filter are to be read for them. */
+  #newMarks = false;
   /** Until then an earlier run's guard stays in force. */
   #knowsTable = false;
   /** Addresses of this host. */
@@ -149,7 +151,10 @@ class PacketProcess {
     this.#guarding = new Guarding({
       guard: filter,
       before: async () => {
-        if (this.#claims.marked) this.#marks.read(this.#claims.marks, await filter.readPacketFilter());
+        if (!this.#newMarks) return;
+        this.#newMarks = false;
+        const text = await filter.readPacketFilter(false);
+        if (text !== undefined) this.#marks.read(this.#claims.marks, text);
       },
       problem: (message) => {
         this.#mailbox.send({ type: 'problem', message });
@@ -270,7 +275,7 @@ class PacketProcess {
   /** An administrator may have changed the rules. */
   async #readMarks(): Promise<void> {
     try {
-      const text = await this.#filter?.readPacketFilter();
+      const text = await this.#filter?.readPacketFilter(true);
       if (text !== undefined) this.#marks.read(this.#claims.marks, text);
     } catch (error) {
       this.#mailbox.send({ type: 'problem', message: (error as Error).message });
@@ -302,7 +307,8 @@ class PacketProcess {
     if (this.#links.changed()) this.#refreshInterfaces();
     for (const [name, claimant] of this.#table.claimants.takeChanged()) this.#claims.update(name, claimant);
     const change = this.#claims.takeChange();
-    if (change !== undefined && (change.addresses || change.marked)) this.#setFilters();
+    if (change !== undefined && (change.addresses || change.marks)) this.#setFilters();
+    if (change?.marks === true) this.#newMarks = true;
     if (change !== undefined || !this.#knowsTable) this.#guard(change?.guard ?? noClaims);
     this.#knowsTable = true;
   }

@@ -5,13 +5,12 @@
 import { rmSync } from 'node:fs';
 import { byHand, inForeground } from '../../monitor/recorded-configurations.ts';
 import type { Recorded, RecordedAction, RecordedStep } from '../../monitor/recording.ts';
-import { serversIn, type Condition } from '../../monitor/step-title.ts';
 import { waitFor } from '../../support/until.ts';
 import type { Lab } from '../lab.ts';
-import { isRead, showRecorded, showPlayed, type Shown } from './ldirectord-shown.ts';
+import { isRead, showPlayed, showRecorded, type Shown } from './ldirectord-shown.ts';
 import type { Program } from './program.ts';
 import type { RealLdirectord } from './real-ldirectord.ts';
-import type { WebServer } from './web-server.ts';
+import { ServerFates } from './server-fates.ts';
 
 export interface PlayedStep {
   readonly title: string;
@@ -58,7 +57,7 @@ export async function* replay(
 class Stage {
   readonly #lab: Lab;
   readonly #ldirectord: RealLdirectord;
-  readonly #conditions = new Map<WebServer, Condition>();
+  readonly #fates: ServerFates;
   /** A daemon that stays in the foreground. */
   #foreground: Program | undefined;
 
@@ -66,7 +65,10 @@ class Stage {
     this.#lab = lab;
     this.#ldirectord = ldirectord;
     for (const [name, text] of Object.entries(programs)) ldirectord.write(name, text);
-    for (const server of lab.servers) server.write('index.html', 'Test Page\n');
+    this.#fates = new ServerFates(lab.servers, ({ address }, well) => {
+      if (well) rmSync(ldirectord.path(`ill.${address}`));
+      else ldirectord.write(`ill.${address}`, '');
+    });
   }
 
   async step(
@@ -74,123 +76,93 @@ class Stage {
     actions: readonly RecordedAction[],
     nextConfig: () => string,
   ): Promise<PlayedStep> {
-    const title = step.step;
-    const before = { calls: this.#ldirectord.calls().length, log: this.#ldirectord.log().length };
-    const recorded = showRecorded(step, actions);
+    const { step: title } = step;
+    const [calls, log] = [this.#ldirectord.calls().length, this.#ldirectord.log().length];
     for (const command of byHand[title] ?? []) await this.#lab.adm(...command.split(' '));
-    if (!this.#ldirectord.runs) for (const server of this.#lab.servers) await this.#make(server, 'well', '');
+    if (!this.#ldirectord.runs) await this.#fates.allWell();
     await this.#changeServers(title);
-
+    this.#startInForeground(title);
     const answers: RecordedAction[] = [];
-    if (title.startsWith('supervised: running')) await this.#startInForeground([], 'supervised=yes\n');
     for (const action of actions) answers.push(await this.#act(action, step, nextConfig));
-    if (title.startsWith('-d: ')) {
-      await this.#startInForeground(['-d'], '');
-      const stopping = 2;
-      await this.#untilCalls(before.calls, step.calls.length - stopping);
-    }
-    if (this.#foreground !== undefined && title.endsWith(': stopped')) {
-      this.#foreground.kill('SIGTERM');
-      await this.#foreground.exited;
-      this.#foreground = undefined;
-    }
+    if (title.endsWith(': stopped')) await this.#stopInForeground(calls, step.calls.length);
 
+    const recorded = showRecorded(step, actions);
     const look = () =>
-      showPlayed(
-        title,
-        this.#ldirectord.calls().slice(before.calls),
-        this.#ldirectord.log().slice(before.log),
-        answers,
-      );
+      showPlayed(title, this.#ldirectord.calls().slice(calls), this.#ldirectord.log().slice(log), answers);
     await this.#untilAs(recorded, look);
     if (answers.at(-1)?.action === 'stop') await this.#ldirectord.untilItEnded();
-    return { title, recorded, played: { ...look(), table: (await this.#lab.adm('-L', '-n')).stdout } };
+    return { title, recorded, played: { table: (await this.#lab.adm('-L', '-n')).stdout, ...look() } };
   }
 
-  async #act(recorded: RecordedAction, step: RecordedStep, nextConfig: () => string): Promise<RecordedAction> {
+  async #act(
+    recorded: RecordedAction,
+    step: RecordedStep,
+    nextConfig: () => string,
+  ): Promise<RecordedAction> {
     const { action } = recorded;
     const { runs } = this.#ldirectord;
     if (recorded.stderr.includes('stale pid file')) await this.#ldirectord.untilItEnded();
     if (action === 'start' && !runs) this.#ldirectord.write('ld.cf', nextConfig());
-    if (action === 'reload' && runs) {
-      // Asleep, it has seen the file as it is.
-      await this.#ldirectord.untilItSleeps();
-      const seen = this.#ldirectord.log().length;
-      this.#ldirectord.write('ld.cf', nextConfig());
-      const notice = ' - ignore new configuration';
-      if (step.log.includes(notice)) {
-        await waitFor('ldirectord to see its new file', 30, () =>
-          this.#ldirectord.log().slice(seen).includes(notice),
-        );
-      }
-    }
+    if (action === 'reload' && runs) await this.#change(nextConfig(), step.log);
     const { code, stdout, stderr } = await this.#ldirectord.run(file, action);
     return { action, rc: code ?? -1, stdout, stderr };
   }
 
-  async #startInForeground(options: readonly string[], more: string): Promise<void> {
-    this.#ldirectord.write('ld.cf', inForeground + more);
-    this.#foreground = this.#ldirectord.start(...options, file, 'start');
+  /** Writes the configuration file under a running daemon, and waits until it has said so if it once did. */
+  async #change(config: string, recordedLog: string): Promise<void> {
+    // Asleep, it has seen the file as it was.
+    await this.#ldirectord.untilItSleeps();
+    const seen = this.#ldirectord.log().length;
+    this.#ldirectord.write('ld.cf', config);
+    const notice = ' - ignore new configuration';
+    if (!recordedLog.includes(notice)) return;
+    const said = () => this.#ldirectord.log().slice(seen).includes(notice);
+    await waitFor('ldirectord to see its new file', limit, said);
   }
 
-  /** Waits until what `look` sees is as recorded, or it is clear that it will not be. */
+  #startInForeground(title: string): void {
+    if (title.startsWith('supervised: running')) {
+      this.#ldirectord.write('ld.cf', `${inForeground}supervised=yes\n`);
+      this.#foreground = this.#ldirectord.start(file, 'start');
+    } else if (title.startsWith('-d: ')) {
+      this.#ldirectord.write('ld.cf', inForeground);
+      this.#foreground = this.#ldirectord.start('-d', file, 'start');
+    }
+  }
+
+  /** Stops it when it has done what it does before; the last two commands are those of the end. */
+  async #stopInForeground(callsBefore: number, commands: number): Promise<void> {
+    const daemon = this.#foreground;
+    if (daemon === undefined) return;
+    await waitFor('the commands of the start', limit, () => {
+      const since = this.#ldirectord.calls().slice(callsBefore);
+      return since.filter((call) => !isRead(call)).length >= commands - 2;
+    });
+    daemon.kill('SIGTERM');
+    await daemon.exited;
+    this.#foreground = undefined;
+  }
+
+  /** Waits until what `look` sees is as recorded, or for long enough. */
   async #untilAs(recorded: Shown, look: () => Omit<Shown, 'table'>): Promise<void> {
-    const { table: _, ...wanted } = recorded;
-    const nothing = wanted.reads.every((count) => count === 0) && wanted.log.length === 0;
+    const wanted = JSON.stringify({ ...recorded, table: undefined });
+    const nothing = recorded.reads.every((count) => count === 0) && recorded.log.length === 0;
     if (nothing && this.#ldirectord.runs) await this.#ldirectord.untilItHasChecked();
     const deadline = performance.now() + limit * 1000;
-    await waitFor(
-      'the step',
-      limit + 1,
-      () => JSON.stringify(look()) === JSON.stringify(wanted) || performance.now() > deadline,
-    );
-  }
-
-  async #untilCalls(before: number, count: number): Promise<void> {
-    await waitFor(`${count} commands`, limit, () => {
-      return this.#ldirectord.calls().slice(before).filter((call) => !isRead(call)).length >= count;
+    await waitFor('the step', limit + 1, () => {
+      return JSON.stringify(look()) === wanted || performance.now() > deadline;
     });
   }
 
-  /** What the title says of real servers becomes true, of all of them between the same two checks. */
+  /** What the title says of servers becomes true, of all of them between the same two checks. */
   async #changeServers(title: string): Promise<void> {
-    const changes = [...serversIn(title)].flatMap(([name, condition]) => {
-      const server = this.#lab.servers.find((server) => server.name === name);
-      return server === undefined ? [] : [{ server, condition }];
-    });
-    if (changes.length === 0) return;
-    const change = async () => {
-      await Promise.all(changes.map(({ server, condition }) => this.#make(server, condition, title)));
-    };
-    if (this.#ldirectord.runs) await this.#ldirectord.whileItSleeps(change);
-    else await change();
-    if (!changes.some(({ condition }) => condition === 'blinks')) return;
+    const fates = this.#fates.toldBy(title);
+    if (fates.length === 0) return;
+    if (!this.#ldirectord.runs) return this.#fates.fulfil(fates, title);
     const seen = this.#ldirectord.log().length;
+    await this.#ldirectord.whileItSleeps(() => this.#fates.fulfil(fates, title));
+    if (!fates.some(({ condition }) => condition === 'blinks')) return;
     await waitFor('two failures', limit, () => this.#ldirectord.log().slice(seen).includes('failure 2/3'));
-    await this.#ldirectord.whileItSleeps(async () => {
-      await Promise.all(changes.map(({ server }) => this.#make(server, 'well', title)));
-    });
-  }
-
-  async #make(server: WebServer, condition: Condition, title: string): Promise<void> {
-    const previous = this.#conditions.get(server) ?? 'well';
-    this.#conditions.set(server, condition);
-    if (previous === condition) return;
-    const ill = `ill.${server.address}`;
-    if (condition === 'well') rmSync(this.#ldirectord.path(ill), { force: true });
-    else this.#ldirectord.write(ill, '');
-    if (previous === 'hangs') server.resume();
-    if (previous === 'down' || previous === 'blinks') await server.start();
-    switch (condition) {
-      case 'well':
-        return void server.write('index.html', 'Test Page\n');
-      case 'ill':
-        return void (title.includes('404') ? server.remove('index.html') : server.write('index.html', 'Other\n'));
-      case 'hangs':
-        return void server.hang();
-      case 'down':
-      case 'blinks':
-        return server.kill();
-    }
+    await this.#ldirectord.whileItSleeps(() => this.#fates.allWell());
   }
 }

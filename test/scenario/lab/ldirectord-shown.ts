@@ -53,8 +53,12 @@ function show(
   const actions = answers.map(({ action }) => action);
   const stops = actions.includes('stop');
   // Two children of `fork=yes` check as they come.
-  const byChance = title.startsWith('fork=yes') || actions.some((action) => /^(?:start|restart|reload)$/.test(action));
-  const lines = log.split('\n').map(message).filter((line) => line !== '' && !(stops && repeats.test(line)));
+  const byChance =
+    title.startsWith('fork=yes') || actions.some((action) => /^(?:start|restart|reload)$/.test(action));
+  const lines = log
+    .split('\n')
+    .map(message)
+    .filter((line) => line !== '' && !(stops && repeats.test(line)));
   // What fails in each round is said once in a round.
   const once = lines.filter((line, index) => line !== lines[index - 1]);
   return {
@@ -70,12 +74,14 @@ const repeats = /^(?:system_timeout|Exiting with exit_status 127: exec)\(/;
 const stamp = /\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}[^\]]*\] /g;
 
 function message(line: string): string {
-  return line
-    .replace(stamp, '')
-    .replace(/PID=\d+/, 'PID=N')
-    .replace(/pid: \d+/, 'pid: N')
-    // The text of an errno that nobody set.
-    .replace(/^(system\(.*\) failed:).*/, '$1');
+  return (
+    line
+      .replace(stamp, '')
+      .replace(/PID=\d+/, 'PID=N')
+      .replace(/pid: \d+/, 'pid: N')
+      // The text of an errno that nobody set.
+      .replace(/^(system\(.*\) failed:).*/, '$1')
+  );
 }
 
 function timeless({ action, rc, stdout, stderr }: RecordedAction): RecordedAction {

@@ -107,8 +107,11 @@ export class RealLdirectord {
     await this.untilItSleeps();
     const pid = this.pid() ?? process.pid;
     process.kill(pid, 'SIGSTOP');
-    await act();
-    process.kill(pid, 'SIGCONT');
+    try {
+      await act();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
   }
 
   /** Waits until the daemon is gone. */

@@ -169,7 +169,16 @@ export class Adversary {
     const length = random.pick([0, 0, 1, 7, 8, 100, 1200, 1432, 1460, 1472]);
     if (random.oneIn(300)) return new Uint8Array(LONGEST - ROOM - random.below(60));
     if (random.oneIn(50)) return new Uint8Array(random.below(9000));
+    if (random.oneIn(8)) return this.#sipMessage();
     return random.oneIn(4) && length < 200 ? random.bytes(length) : new Uint8Array(length);
+  }
+
+  /** One of a few calls, now and then cut. */
+  #sipMessage(): Uint8Array {
+    const random = this.#random;
+    const callId = `${random.below(50)}@${random.pick(['a', 'b', ''])}`;
+    const message = `ACK\r\n${random.pick(['Call-ID: ', 'i:', 'Call-ID:\r\n '])}${callId}\r\n\r\n`;
+    return Buffer.from(random.oneIn(10) ? message.slice(0, random.below(message.length)) : message);
   }
 
   #wrap(ends: Ends, protocol: number, payload: Uint8Array): Uint8Array {

@@ -97,7 +97,8 @@ export class NewConnections {
   /** A client of a persistent service goes where it went before, even to a server that gets no new clients. */
   #choose(service: PacketService, packet: IpPacket, key: ConnectionKey, now: number): number {
     const { pool, templates } = this.#parts;
-    this.#template = service.persistent === undefined ? NO_SLOT : templates.find(key, service.persistent, this.#data);
+    this.#template =
+      service.persistent === undefined ? NO_SLOT : templates.find(key, service.persistent, this.#data);
     if (this.#template !== NO_SLOT) return templates.destination(this.#template);
     const everyPort = service.persistent !== undefined || service.mark !== 0;
     if (!everyPort && packet.destinationPort !== service.port) return NONE;
