@@ -2,7 +2,7 @@
  * The texts of /proc/net/ip_vs as files beside the control socket: `proc/net/ip_vs` for collectors that can be told
  * another /proc, and links `ip_vs` to them. Without them directord forwards all the same, so nothing here fails a start.
  */
-import { lstatSync, readlinkSync, realpathSync, symlinkSync, unlinkSync } from 'node:fs';
+import { lstatSync, readlinkSync, realpathSync, statSync, symlinkSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { EngineEvents } from '../engines/engine.ts';
 import type { ProcSource } from '../observe/proc-text.ts';
@@ -24,6 +24,9 @@ export async function offerProcFiles(
 ): Promise<ProcFiles | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
   try {
+    const { mode } = statSync(dirname(control));
+    // a name in /tmp is anybody's to take first
+    if ((mode & 0o022) !== 0) throw new Error(`others may write to ${dirname(control)}`);
     return await offer(realpathSync(dirname(control)), source, events);
   } catch (error) {
     events.info(`No files like /proc/net/ip_vs: ${(error as Error).message}; see directoradm --proc`);

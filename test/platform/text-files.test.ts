@@ -160,7 +160,7 @@ void t.test('readers', { skip }, async (t) => {
   t.match(await late, { code: 1 }, 'who still reads is told');
   t.same(mountsBelow(directory), []);
   t.notOk(existsSync(place), 'the directory is gone too');
-  t.equal(process.listenerCount('SIGIO'), 0);
+  t.equal(process.listenerCount('SIGURG'), 0);
   mounted.unmount();
 });
 
@@ -172,5 +172,5 @@ void t.test('unmounted by the administrator', { skip }, async (t) => {
   t.same(problems, [`${place} is no longer served: somebody unmounted it`]);
   t.notOk(existsSync(place));
   await turn();
-  t.equal(process.listenerCount('SIGIO'), 0);
+  t.equal(process.listenerCount('SIGURG'), 0);
 });

@@ -115,6 +115,10 @@ class Forwarder {
   }
 
   async start(threads: number): Promise<void> {
+    // Stopped, or the daemon is gone.
+    process.on('disconnect', () => {
+      this.#exit();
+    });
     c.raiseOpenFiles(wantedOpenFiles);
     await Promise.all(Array.from({ length: threads }, () => this.#startThread()));
     process.on('message', (message: ToForwarder) => {
@@ -129,6 +133,15 @@ class Forwarder {
       this.#retryShut();
     }, retryPause).unref();
     tell({ type: 'ready' });
+  }
+
+  /** Threads that wait for packets would keep the process until one comes, and with it the addresses that it listens on. */
+  #exit(): void {
+    for (const { worker, wake } of this.#threads) {
+      void worker.terminate();
+      c.write(wake, wakeUp, 8);
+    }
+    process.exit();
   }
 
   #startThread(): Promise<void> {
@@ -338,9 +351,6 @@ function localAddresses(): ReadonlySet<string> {
   return new Set(entries.flatMap(({ address }) => canonicalAddress(address) ?? []));
 }
 
-process.on('disconnect', () => {
-  process.exit();
-});
 // A terminal's Ctrl-C and a service manager's TERM reach the whole group; the daemon decides when forwarding ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 const threads = Number(process.env['DIRECTORD_RELAY_THREADS'] ?? 0);

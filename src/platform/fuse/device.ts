@@ -1,15 +1,20 @@
 /**
- * /dev/fuse without a thread that waits for it: the kernel says with SIGIO that there is a request. Node's event loop
- * cannot watch this file, and a thread that blocks in it would keep the process from ending (native-notes/fuse.md).
+ * /dev/fuse without a thread that waits for it: the kernel says with a signal that there is a request. Node's event
+ * loop cannot watch this file, and a thread that blocks in it would keep the process from ending (native-notes/fuse.md).
  */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { constants as os } from 'node:os';
 import { errno, errorText, fcntl } from '../libc.ts';
 import { requestBytes } from './protocol.ts';
 
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_SETOWN = 8;
+const F_SETSIG = 10;
 const O_ASYNC = 0o20000;
+
+/** Instead of SIGIO, which ends a process that does not handle it; this one is ignored then. */
+const signal = 'SIGURG';
 
 /** Requests after which others get their turn, however many more there are. */
 const turn = 64;
@@ -40,11 +45,10 @@ export class FuseDevice {
   /** Begins to take requests. Only a mounted device can be listened to. @throws when the kernel refuses */
   listen(events: DeviceEvents): void {
     this.#events = events;
-    // Before the kernel may send one: without a handler it ends the process.
-    process.on('SIGIO', this.#take);
-    const flags = fcntl(this.#fd, F_GETFL, 0);
-    if (fcntl(this.#fd, F_SETOWN, process.pid) < 0 || fcntl(this.#fd, F_SETFL, flags | O_ASYNC) < 0)
-      throw new Error(`/dev/fuse cannot signal: ${errorText(errno())}`);
+    process.on(signal, this.#take);
+    this.#control(F_SETOWN, process.pid);
+    this.#control(F_SETSIG, os.signals[signal]);
+    this.#control(F_SETFL, this.#control(F_GETFL, 0) | O_ASYNC);
     // What came before there were signals.
     this.#take();
   }
@@ -63,7 +67,7 @@ export class FuseDevice {
   close(): void {
     this.#events = undefined;
     closeSync(this.#fd);
-    process.off('SIGIO', this.#take);
+    process.off(signal, this.#take);
   }
 
   readonly #take = (): void => {
@@ -79,6 +83,12 @@ export class FuseDevice {
       this.#take();
     });
   };
+
+  #control(command: number, value: number): number {
+    const result = fcntl(this.#fd, command, value);
+    if (result < 0) throw new Error(`/dev/fuse cannot signal: ${errorText(errno())}`);
+    return result;
+  }
 
   /** @returns undefined when there is nothing now, or nothing any more */
   #receive(): number | undefined {

@@ -163,6 +163,7 @@ class Stage {
     await this.#ldirectord.whileItSleeps(() => this.#fates.fulfil(fates, title));
     if (!fates.some(({ condition }) => condition === 'blinks')) return;
     await waitFor('two failures', limit, () => this.#ldirectord.log().slice(seen).includes('failure 2/3'));
-    await this.#ldirectord.whileItSleeps(() => this.#fates.allWell());
+    const over = fates.map(({ server }) => ({ server, condition: 'well' as const }));
+    await this.#ldirectord.whileItSleeps(() => this.#fates.fulfil(over, title));
   }
 }

@@ -169,7 +169,7 @@ export class Adversary {
     const length = random.pick([0, 0, 1, 7, 8, 100, 1200, 1432, 1460, 1472]);
     if (random.oneIn(300)) return new Uint8Array(LONGEST - ROOM - random.below(60));
     if (random.oneIn(50)) return new Uint8Array(random.below(9000));
-    if (random.oneIn(8)) return this.#sipMessage();
+    if (random.oneIn(3)) return this.#sipMessage();
     return random.oneIn(4) && length < 200 ? random.bytes(length) : new Uint8Array(length);
   }
 

@@ -119,7 +119,7 @@ export class TableChanges {
       schedulerFlags: random.below(4),
       persistence: random.oneIn(3) ? random.pick([1, 30, 300]) : 0,
       netmask: random.pick([0xffffffff, 0xffffff00, 64, 128]),
-      persistenceEngine: random.oneIn(6) ? 'sip' : '',
+      persistenceEngine: random.oneIn(2) ? 'sip' : '',
       onePacket: random.oneIn(5),
       proxyProtocol: 'none',
     };

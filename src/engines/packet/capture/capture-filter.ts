@@ -30,7 +30,7 @@ export interface FilterOptions {
 const anyKernel = 600;
 
 /** Addresses among which a program that fits is looked for: more would fit only if they were neighbours, and looking takes milliseconds. */
-const mostAddresses = 1024;
+const mostAddresses = 2048;
 
 /** Whole frames: more than libpcap's snapshot length. */
 const keep = 0x40000;
