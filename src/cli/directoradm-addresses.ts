@@ -2,6 +2,7 @@
  * Numbers and addresses as ipvsadm reads them: strtol's numbers, inet_aton's IPv4 (`10.1` is 10.0.0.1), bracketed IPv6
  * with a port, host and service names.
  */
+import { isIPv4 } from 'node:net';
 import type { Protocol } from '../director/table.ts';
 import type { Address } from '../util/ip.ts';
 import { canonicalAddress, familyOf } from '../util/ip.ts';
@@ -62,7 +63,7 @@ async function parseUnbracketed(
 
 /** IPv4 address of a number in any of inet_aton's forms, or of a name. */
 export async function parseHost(host: string, names: NamesSource): Promise<Address | undefined> {
-  const numeric = parseInetAton(host);
+  const numeric = isIPv4(host) ? host : parseInetAton(host);
   if (numeric !== undefined) return numeric;
   if (host === '' || host.includes(':') || /^[0-9.]+$/.test(host)) return undefined;
   return (await names()).address(host, 'inet');

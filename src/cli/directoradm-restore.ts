@@ -3,6 +3,7 @@
  * runs; a line that makes no sense ends the restore. The exit status is that of the last line.
  */
 import type { ControlBackend } from '../control/protocol.ts';
+import type { Refusal } from '../control/protocol.ts';
 import { maxVerbs } from '../control/protocol.ts';
 import { DirectorError } from '../director/verbs.ts';
 import type { Verb } from '../director/verbs.ts';
@@ -37,7 +38,7 @@ export async function restore(director: ControlBackend, context: DirectoradmCont
         }
       }
       // whoever writes the lines may wait for what comes of these before the next
-      await pending.send();
+      await pending.post();
     }
   } finally {
     await pending.send();
@@ -52,6 +53,8 @@ class PendingVerbs {
   readonly #director: ControlBackend;
   readonly #context: DirectoradmContext;
   #verbs: Verb[] = [];
+  /** Of what was sent last. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(director: ControlBackend, context: DirectoradmContext) {
     this.#director = director;
@@ -60,14 +63,28 @@ class PendingVerbs {
 
   async add(verb: Verb): Promise<void> {
     this.#verbs.push(verb);
-    if (this.#verbs.length === maxVerbs) await this.send();
+    if (this.#verbs.length === maxVerbs) await this.post();
   }
 
+  /** Resolves when all that was added has been answered. */
   async send(): Promise<void> {
+    await this.post();
+    await this.#last;
+  }
+
+  /** Sends what was added. Resolves when what was sent before has been answered: the next lines are read while these are on their way. */
+  async post(): Promise<void> {
     const verbs = this.#verbs;
     if (verbs.length === 0) return;
     this.#verbs = [];
-    const refusals = await this.#director.applyAll(verbs);
+    const before = this.#last;
+    this.#last = Promise.all([this.#director.applyAll(verbs), before]).then(([refusals]) => {
+      this.#report(verbs, refusals);
+    });
+    await before;
+  }
+
+  #report(verbs: readonly Verb[], refusals: readonly Refusal[]): void {
     for (const { at, error } of refusals) {
       const verb = verbs[at] as Verb;
       const fault = new CommandFault(refusalText(verb.verb, new DirectorError(error.code, error.message)));

@@ -29,7 +29,7 @@ export const protocolVersion = 1;
 export const maxRequestBytes = 1 << 20;
 
 /** Verbs in one request, so that it is not longer. */
-export const maxVerbs = 1000;
+export const maxVerbs = 500;
 
 /** Bytes of the longest answer a client takes. */
 export const maxAnswerBytes = 1 << 26;

@@ -39,32 +39,48 @@ export function listServices(
 }
 
 function listService(
-  service: VirtualService,
+  { id, settings, destinations }: VirtualService,
   report: ServiceReport | undefined,
   rates: RateSource,
 ): ServiceListing {
-  const reports = new Map(
-    report?.destinations.map((destination) => [destinationKey(destination.id), destination]),
-  );
+  const counters = report?.counters ?? zeroCounters;
+  // what has counted nothing has no rates, and in a big table that is nearly everything
+  const counted = counters.inPackets + counters.outPackets + counters.connections > 0;
+  const reportOf = reports(destinations, report?.destinations ?? []);
   return {
-    ...service,
-    counters: report?.counters ?? zeroCounters,
-    rates: rates.rates(service.id),
-    destinations: service.destinations.map((destination) => ({
-      ...destination,
-      ...countsOf(reports.get(destinationKey(destination.id))),
-      rates: rates.rates(service.id, destination.id),
-    })),
+    id,
+    settings,
+    counters,
+    rates: counted ? rates.rates(id) : zeroCounters,
+    destinations: destinations.map((destination, at) => {
+      const found = reportOf(destination.id, at);
+      return {
+        id: destination.id,
+        forwarding: destination.forwarding,
+        weight: destination.weight,
+        upperThreshold: destination.upperThreshold,
+        lowerThreshold: destination.lowerThreshold,
+        tunnel: destination.tunnel,
+        counters: found?.counters ?? zeroCounters,
+        active: found?.active ?? 0,
+        inactive: found?.inactive ?? 0,
+        persistent: found?.persistent ?? 0,
+        rates: counted ? rates.rates(id, destination.id) : zeroCounters,
+      };
+    }),
   };
 }
 
-function countsOf(
-  report: DestinationReport | undefined,
-): Pick<DestinationListing, 'counters' | 'active' | 'inactive' | 'persistent'> {
-  return {
-    counters: report?.counters ?? zeroCounters,
-    active: report?.active ?? 0,
-    inactive: report?.inactive ?? 0,
-    persistent: report?.persistent ?? 0,
+/** An engine's order is that of addition, a table's the reverse; where both have the same destinations, none is looked for. */
+function reports(
+  destinations: readonly Destination[],
+  found: readonly DestinationReport[],
+): (id: DestinationId, at: number) => DestinationReport | undefined {
+  let byKey: Map<string, DestinationReport> | undefined;
+  return (id, at) => {
+    const opposite = found[destinations.length - 1 - at];
+    if (opposite?.id.address === id.address && opposite.id.port === id.port) return opposite;
+    byKey ??= new Map(found.map((each) => [destinationKey(each.id), each]));
+    return byKey.get(destinationKey(id));
   };
 }

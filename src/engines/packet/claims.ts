@@ -32,6 +32,8 @@ type Claim = { readonly key: string } & (
   | { readonly kind: 'marks'; readonly what: GuardedMark }
 );
 
+export type Addresses = Pick<CountedSet<Address>, 'size' | 'has' | 'items'>;
+
 export interface ClaimsChange {
   readonly guard: { readonly added: GuardClaims; readonly removed: GuardClaims };
   /** An address came or went: see {@link Claims.virtual} and {@link Claims.servers}. */
@@ -89,13 +91,13 @@ export class Claims {
   }
 
   /** Addresses that clients connect to. */
-  get virtual(): readonly Address[] {
-    return this.#virtualHosts.items();
+  get virtual(): Addresses {
+    return this.#virtualHosts;
   }
 
   /** Addresses of real servers whose replies come back. */
-  get servers(): readonly Address[] {
-    return this.#servers.items();
+  get servers(): Addresses {
+    return this.#servers;
   }
 
   get marks(): readonly GuardedMark[] {
@@ -104,10 +106,6 @@ export class Claims {
 
   get marked(): boolean {
     return this.#marks.size > 0;
-  }
-
-  isVirtual(address: Address): boolean {
-    return this.#virtualHosts.has(address);
   }
 
   /** A TCP or UDP packet to a virtual service. */

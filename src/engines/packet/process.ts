@@ -21,7 +21,7 @@ import type { Address } from '../../util/ip.ts';
 import { wordsAddress } from '../address-words.ts';
 import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
 import { packReport } from '../packed-report.ts';
-import { captureFilter } from './capture/capture-filter.ts';
+import { captureFilter, mostAddresses } from './capture/capture-filter.ts';
 import type { ClaimsChange } from './claims.ts';
 import { Claims, noClaims } from './claims.ts';
 import { FrameEgress } from './hops/frame-egress.ts';
@@ -315,15 +315,16 @@ class PacketProcess {
 
   #guard(change: ClaimsChange['guard']): void {
     // replies to a virtual address belong to a program on this host that is a client of the service
-    const own = this.#own.filter((address) => !this.#claims.isVirtual(address));
+    const own = this.#own.filter((address) => !this.#claims.virtual.has(address));
     this.#guarding?.want({ ...change, interfaces: this.#interfaces.guarded(), own });
   }
 
   #setFilters(): void {
     const { virtual, servers, marked } = this.#claims;
-    const own = this.#own;
+    const few = virtual.size + servers.size <= mostAddresses;
+    const spec = few ? { virtual: virtual.items(), servers: servers.items(), own: this.#own } : 'any';
     this.#interfaces.setFilter((link, room) =>
-      captureFilter({ virtual, servers, own }, { link, room: marked ? 0 : room, notMarked: guardedMark }),
+      captureFilter(spec, { link, room: marked ? 0 : room, notMarked: guardedMark }),
     );
   }
 

@@ -160,12 +160,12 @@ t.test('what several services share is theirs until the last one goes', (t) => {
     table.setServer(id, '10.2.0.11', masq);
   }
   table.tell();
-  t.same([table.claims.virtual, table.claims.servers], [['10.1.0.100'], ['10.2.0.11']]);
+  t.same([table.claims.virtual.items(), table.claims.servers.items()], [['10.1.0.100'], ['10.2.0.11']]);
   table.remove(tcp80, false);
   table.tell();
-  t.same([table.claims.virtual, table.claims.servers], [['10.1.0.100'], ['10.2.0.11']]);
+  t.same([table.claims.virtual.items(), table.claims.servers.items()], [['10.1.0.100'], ['10.2.0.11']]);
   table.remove(other, false);
   table.tell();
-  t.same([table.claims.virtual, table.claims.servers], [[], []]);
+  t.same([table.claims.virtual.items(), table.claims.servers.items()], [[], []]);
   t.end();
 });

@@ -30,7 +30,7 @@ export interface FilterOptions {
 const anyKernel = 600;
 
 /** Addresses among which a program that fits is looked for: more would fit only if they were neighbours, and looking takes milliseconds. */
-const mostAddresses = 2048;
+export const mostAddresses = 2048;
 
 /** Whole frames: more than libpcap's snapshot length. */
 const keep = 0x40000;
@@ -66,11 +66,11 @@ const neighbourMessages = [135, 136];
  * With more addresses than fit: all IP packets to this host's link address.
  * @returns struct sock_filter[]
  */
-export function captureFilter(spec: FilterSpec, options: FilterOptions = {}): Uint8Array {
+export function captureFilter(spec: FilterSpec | 'any', options: FilterOptions = {}): Uint8Array {
   const room = Math.min(options.room ?? anyKernel, mostInstructions);
   const base = options.link === 'raw' ? 0 : 14;
   const { notMarked } = options;
-  const few = spec.virtual.length + spec.servers.length <= mostAddresses;
+  const few = spec !== 'any' && spec.virtual.length + spec.servers.length <= mostAddresses;
   const exact = few ? build(base, spec, notMarked) : undefined;
   return (exact !== undefined && exact.length <= room ? exact : build(base, undefined, notMarked)).bytes();
 }
