@@ -1,6 +1,6 @@
 /** Addresses between text and the four host-order words in which packets are compared; IPv4 in word 0. Not for the hot path. */
 import type { Address } from '../util/ip.ts';
-import { addressBytes, familyOf, formatAddress } from '../util/ip.ts';
+import { addressBytes, familyOf, formatAddress, ipv4Word } from '../util/ip.ts';
 
 export interface AddressWords {
   readonly family: 4 | 6;
@@ -8,11 +8,15 @@ export interface AddressWords {
 }
 
 export function addressWords(address: Address): AddressWords {
+  const words = new Int32Array(4);
+  if (familyOf(address) === 'inet') {
+    words[0] = ipv4Word(address);
+    return { family: 4, words };
+  }
   const bytes = addressBytes(address);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const words = new Int32Array(4);
   for (let at = 0; at < bytes.length; at += 4) words[at / 4] = view.getInt32(at);
-  return { family: familyOf(address) === 'inet' ? 4 : 6, words };
+  return { family: 6, words };
 }
 
 export function wordsAddress(words: Int32Array, family: 4 | 6): Address {

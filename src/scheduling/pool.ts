@@ -14,7 +14,7 @@
  * Hot path: nothing here allocates except the methods marked "table change".
  */
 import type { Address } from '../util/ip.ts';
-import { addressBytes, familyOf } from '../util/ip.ts';
+import { addressBytes, familyOf, ipv4Word } from '../util/ip.ts';
 
 /** No destination, no service. */
 export const NONE = -1;
@@ -254,16 +254,23 @@ export class Pool {
       this.#nextDestination = destination + 1;
       const at = this.#destinationAt(destination);
       this.#words.fill(0, at, at + DESTINATION_WORDS);
-      this.#words[at + D.port] = port | ((familyOf(address) === 'inet' ? 4 : 6) << 16);
-      const bytes = addressBytes(address);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-      for (let word = 0; word * 4 < bytes.length; word++) {
-        this.#words[at + D.address + word] = view.getInt32(word * 4);
-      }
+      this.#setAddress(at, address, port);
       this.link(service, destination);
       return destination;
     }
     return NONE;
+  }
+
+  #setAddress(at: number, address: Address, port: number): void {
+    const isIpv4 = familyOf(address) === 'inet';
+    this.#words[at + D.port] = port | ((isIpv4 ? 4 : 6) << 16);
+    if (isIpv4) {
+      this.#words[at + D.address] = ipv4Word(address);
+      return;
+    }
+    const bytes = addressBytes(address);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let word = 0; word < 4; word++) this.#words[at + D.address + word] = view.getInt32(word * 4);
   }
 
   /** Table change: (re)links a destination at the head of its service, as the kernel revives one from its trash. */

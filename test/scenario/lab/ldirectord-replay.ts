@@ -19,7 +19,7 @@ export interface PlayedStep {
 }
 
 /** Seconds in which a step must have come out as recorded. */
-const limit = 45;
+const limit = 90;
 
 const file = '/run/ld.cf';
 
@@ -90,6 +90,7 @@ class Stage {
     const look = () =>
       showPlayed(title, this.#ldirectord.calls().slice(calls), this.#ldirectord.log().slice(log), answers);
     await this.#untilAs(recorded, look);
+    if (this.#foreground !== undefined) await this.#ldirectord.untilItSleeps(this.#foreground.pid);
     if (answers.at(-1)?.action === 'stop') await this.#ldirectord.untilItEnded();
     return { title, recorded, played: { table: (await this.#lab.adm('-L', '-n')).stdout, ...look() } };
   }
@@ -149,8 +150,12 @@ class Stage {
     const nothing = recorded.reads.every((count) => count === 0) && recorded.log.length === 0;
     if (nothing && this.#ldirectord.runs) await this.#ldirectord.untilItHasChecked();
     const deadline = performance.now() + limit * 1000;
+    let seen = -1;
     await waitFor('the step', limit + 1, () => {
-      return JSON.stringify(look()) === wanted || performance.now() > deadline;
+      const progress = this.#ldirectord.progress();
+      if (progress === seen) return performance.now() > deadline;
+      seen = progress;
+      return JSON.stringify(look()) === wanted;
     });
   }
 

@@ -2,7 +2,7 @@
  * The ldirectord of Debian's package, unchanged, on the director of a lab. It takes /sbin/ipvsadm and no other, so it runs among mounts of
  * its own: below /usr/sbin `ipvsadm` is our directoradm, and /run, /var/log and /etc/ha.d are folders of the lab.
  */
-import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitFor } from '../../support/until.ts';
 import type { Lab } from '../lab.ts';
@@ -79,9 +79,15 @@ export class RealLdirectord {
     return textOf(this.#callsFile).split('\n').slice(0, -1);
   }
 
-  /** Pid in the pid file, also when nothing has it any more. @param name what the configuration file is called */
-  pid(name = 'ld.cf'): number | undefined {
-    const text = textOf(this.path(`ldirectord.${name}.pid`));
+  /** Grows when something is logged or ipvsadm is called: bytes. */
+  progress(): number {
+    const files = [this.path('ld.log'), this.#callsFile];
+    return files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+  }
+
+  /** Pid in the pid file of `ld.cf`, also when nothing has it any more. */
+  pid(): number | undefined {
+    const text = textOf(this.path('ldirectord.ld.cf.pid'));
     return text === '' ? undefined : Number(text);
   }
 
@@ -90,22 +96,24 @@ export class RealLdirectord {
     return pid !== undefined && isAlive(pid);
   }
 
-  /** Waits until the daemon sleeps between two rounds of checks. */
-  async untilItSleeps(): Promise<void> {
-    await waitFor('ldirectord to sleep', 30, () => this.#sleeps());
+  /** Waits until the daemon sleeps between two rounds of checks. @param pid of one without a pid file */
+  async untilItSleeps(pid = this.pid()): Promise<void> {
+    await waitFor('ldirectord to sleep', 90, () => sleeps(pid));
   }
 
   /** Waits for the end of a round of checks that begins after this call. */
   async untilItHasChecked(): Promise<void> {
     await this.untilItSleeps();
-    const before = this.#switches();
-    await waitFor('a round of checks', 30, () => this.#switches() !== before && this.#sleeps());
+    const pid = this.pid();
+    const before = switches(pid);
+    await waitFor('a round of checks', 90, () => switches(pid) !== before && sleeps(pid));
   }
 
   /** Does something between two rounds of checks: the daemon is held while it sleeps. */
   async whileItSleeps(act: () => Promise<void>): Promise<void> {
     await this.untilItSleeps();
-    const pid = this.pid() ?? process.pid;
+    const pid = this.pid();
+    if (pid === undefined) return act();
     process.kill(pid, 'SIGSTOP');
     try {
       await act();
@@ -117,7 +125,7 @@ export class RealLdirectord {
   /** Waits until the daemon is gone. */
   async untilItEnded(): Promise<void> {
     const pid = this.pid();
-    await waitFor('ldirectord to end', 60, () => pid === undefined || !isAlive(pid));
+    await waitFor('ldirectord to end', 90, () => pid === undefined || !isAlive(pid));
   }
 
   get #callsFile(): string {
@@ -127,16 +135,16 @@ export class RealLdirectord {
   #command(args: readonly string[]): readonly string[] {
     return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, 'sh', this.#place, ...args];
   }
+}
 
-  #sleeps(): boolean {
-    return textOf(`/proc/${this.pid() ?? 'none'}/wchan`) === sleeping;
-  }
+function sleeps(pid: number | undefined): boolean {
+  return textOf(`/proc/${pid ?? 'none'}/wchan`) === sleeping;
+}
 
-  /** How often the process began to wait. */
-  #switches(): string | undefined {
-    const status = textOf(`/proc/${this.pid() ?? 'none'}/status`);
-    return /^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1];
-  }
+/** How often a process began to wait. */
+function switches(pid: number | undefined): string | undefined {
+  const status = textOf(`/proc/${pid ?? 'none'}/status`);
+  return /^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1];
 }
 
 /** Why it cannot run here, or false: the `skip` of a tap test. */

@@ -7,15 +7,20 @@ const WORDS = 4;
 interface Entry {
   readonly protocol: number;
   readonly family: 4 | 6;
-  readonly words: Int32Array;
+  readonly word0: number;
+  readonly word1: number;
+  readonly word2: number;
+  readonly word3: number;
   readonly port: number;
   value: number;
+  /** Of the same hash. */
+  next: Entry | undefined;
 }
 
 export const ABSENT = -1;
 
 export class EndpointMap {
-  readonly #buckets = new Map<number, Entry[]>();
+  readonly #buckets = new Map<number, Entry>();
   #size = 0;
 
   get size(): number {
@@ -34,11 +39,18 @@ export class EndpointMap {
       known.value = value;
       return;
     }
-    const entry = { protocol, family, words: words.slice(), port, value };
     const hash = mix(protocol, words, port);
-    const bucket = this.#buckets.get(hash);
-    if (bucket === undefined) this.#buckets.set(hash, [entry]);
-    else bucket.push(entry);
+    this.#buckets.set(hash, {
+      protocol,
+      family,
+      word0: words[0] as number,
+      word1: words[1] as number,
+      word2: words[2] as number,
+      word3: words[3] as number,
+      port,
+      value,
+      next: this.#buckets.get(hash),
+    });
     this.#size++;
   }
 
@@ -46,24 +58,29 @@ export class EndpointMap {
     const entry = this.#find(protocol, family, words, port);
     if (entry === undefined) return;
     const hash = mix(protocol, words, port);
-    const rest = (this.#buckets.get(hash) ?? []).filter((other) => other !== entry);
-    if (rest.length === 0) this.#buckets.delete(hash);
-    else this.#buckets.set(hash, rest);
+    const first = this.#buckets.get(hash);
+    if (first === entry) {
+      if (entry.next === undefined) this.#buckets.delete(hash);
+      else this.#buckets.set(hash, entry.next);
+    }
+    for (let other = first; other !== undefined; other = other.next)
+      if (other.next === entry) other.next = entry.next;
     this.#size--;
   }
 
   #find(protocol: number, family: 4 | 6, words: Int32Array, port: number): Entry | undefined {
-    const bucket = this.#buckets.get(mix(protocol, words, port));
-    if (bucket === undefined) return undefined;
-    for (const entry of bucket) {
-      if (entry.port === port && entry.protocol === protocol && entry.family === family) {
-        let word = 0;
-        while (word < WORDS && entry.words[word] === words[word]) word++;
-        if (word === WORDS) return entry;
-      }
-    }
-    return undefined;
+    let entry = this.#buckets.get(mix(protocol, words, port));
+    while (
+      entry !== undefined &&
+      (entry.port !== port || entry.protocol !== protocol || entry.family !== family || !has(entry, words))
+    )
+      entry = entry.next;
+    return entry;
   }
+}
+
+function has({ word0, word1, word2, word3 }: Entry, words: Int32Array): boolean {
+  return word0 === words[0] && word1 === words[1] && word2 === words[2] && word3 === words[3];
 }
 
 /** 30 bits, so that it is a small integer: an administrator chooses these endpoints, nobody attacks them. */
