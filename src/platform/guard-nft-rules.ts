@@ -125,9 +125,11 @@ export function interfaceChanges(name: string, before: InterfaceChains, after: I
 
 export function setChanges(name: string, changes: SetChanges): string {
   const commands: string[] = [];
-  for (const [set, { added, removed }] of changes) {
+  for (const [set, { added, removed, isEmpty }] of changes) {
     const path = `${tableOf(set)} ${name} ${set}`;
-    if (removed.length > 0) commands.push(`delete element ${path} { ${removed.join(', ')} }`);
+    // a tenth of the time, of which there are seconds when a big table is cleared
+    if (removed.length > 0 && isEmpty) commands.push(`flush set ${path}`);
+    else if (removed.length > 0) commands.push(`delete element ${path} { ${removed.join(', ')} }`);
     if (added.length > 0) commands.push(`add element ${path} { ${added.join(', ')} }`);
   }
   return lines(commands);

@@ -28,7 +28,12 @@ const kinds = [...Object.keys(setColumns), 'marks'] as readonly SetKind[];
 const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
 
 /** Set name -> elements, in nft's notation. */
-export type SetChanges = ReadonlyMap<string, SetChange<string>>;
+export type SetChanges = ReadonlyMap<string, ElementChange>;
+
+export interface ElementChange extends SetChange<string> {
+  /** Nothing is left. */
+  readonly isEmpty: boolean;
+}
 
 export class GuardSets {
   readonly #sets: ReadonlyMap<string, CountedSet<string>> = new Map(
@@ -52,13 +57,13 @@ export class GuardSets {
   takeAll(): SetChanges {
     return this.#map((set) => {
       set.takeChange();
-      return { added: set.items(), removed: [] };
+      return { added: set.items(), removed: [], isEmpty: set.size === 0 };
     });
   }
 
   /** What became different since something was taken. */
   takeChanges(): SetChanges {
-    return this.#map((set) => set.takeChange());
+    return this.#map((set) => ({ ...set.takeChange(), isEmpty: set.size === 0 }));
   }
 
   /** How many elements each set had when something was taken last. */
