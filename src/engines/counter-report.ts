@@ -3,8 +3,10 @@
  * slot's present life, or its last zeroing, began. Tallies themselves are never set back: their threads own them.
  */
 import type { Pool, PoolSize } from '../scheduling/pool.ts';
-import type { Counters, EngineReport } from './engine.ts';
+import type { Counters } from './engine.ts';
 import { addCounters, subtractCounters, zeroCounters } from './engine.ts';
+import type { PackedReport } from './packed-report.ts';
+import { counterNames, ReportPacker } from './packed-report.ts';
 import type { PoolService } from './pool-table.ts';
 import type { Tallies } from './tallies.ts';
 
@@ -29,22 +31,22 @@ export class CounterReport {
     this.#parts = parts;
   }
 
-  report(): EngineReport {
+  /** Packets wait while this is made: of a big table it takes milliseconds. */
+  report(): PackedReport {
     const { pool } = this.#parts;
-    return {
-      services: Array.from(this.#parts.services(), (service) => ({
-        id: service.id,
-        counters: this.#counters(service.slot),
-        destinations: Array.from(service.destinations.values(), ({ id, slot }) => ({
-          id,
-          counters: this.#counters(this.#destinationRow(slot)),
-          active: pool.active(slot),
-          inactive: pool.inactive(slot),
-          persistent: pool.persistent(slot),
-        })),
-      })),
-      totals: subtractCounters(this.#everything(), this.#zeroed),
-    };
+    const services = [...this.#parts.services()];
+    const count = services.reduce((sum, { destinations }) => sum + destinations.size, 0);
+    const packer = new ReportPacker(services.length, count);
+    for (const { id, slot, destinations } of services) {
+      packer.addService(id, destinations.size);
+      this.#put(packer, slot);
+      for (const destination of destinations.values()) {
+        const { slot } = destination;
+        packer.addDestination(destination.id, pool.active(slot), pool.inactive(slot), pool.persistent(slot));
+        this.#put(packer, this.#destinationRow(slot));
+      }
+    }
+    return packer.finish(subtractCounters(this.#everything(), this.#zeroed));
   }
 
   /** A slot starts a new life: what was counted for it before is not its own. */
@@ -66,10 +68,11 @@ export class CounterReport {
     return this.#parts.size.services + slot;
   }
 
-  #counters(row: number): Counters {
+  #put({ numbers, at }: ReportPacker, row: number): void {
+    for (const tallies of this.#parts.tallies) tallies.addTo(numbers, at, row);
     const base = this.#baselines.get(row);
-    const total = this.#total(row);
-    return base === undefined ? total : subtractCounters(total, base);
+    if (base !== undefined)
+      counterNames.forEach((name, i) => (numbers[at + i] = (numbers[at + i] as number) - base[name]));
   }
 
   #total(row: number): Counters {

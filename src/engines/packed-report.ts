@@ -2,7 +2,7 @@
  * An engine's report on its way from the forwarder to the daemon: names in lists, numbers in one array. It travels every two seconds,
  * and as objects the counters of forty thousand destinations would keep both processes busy for a tenth of a second.
  */
-import type { ServiceId } from '../director/table.ts';
+import type { DestinationId, ServiceId } from '../director/table.ts';
 import type { Address } from '../util/ip.ts';
 import type { Counters, DestinationReport, EngineReport, ServiceReport } from './engine.ts';
 import { zeroCounters } from './engine.ts';
@@ -16,30 +16,51 @@ export interface PackedReport {
   readonly numbers: Float64Array;
 }
 
-const counterCount = 5;
+/** In the order of their numbers, which is that of {@link Tallies}. */
+export const counterNames = ['connections', 'inPackets', 'outPackets', 'inBytes', 'outBytes'] as const;
+
+const counterCount = counterNames.length;
 const serviceNumbers = counterCount + 1;
 const destinationNumbers = counterCount + 4;
 
-export function packReport({ services, totals }: EngineReport): PackedReport {
-  const count = services.reduce((sum, { destinations }) => sum + destinations.length, 0);
-  const numbers = new Float64Array(services.length * serviceNumbers + count * destinationNumbers);
-  const addresses: Address[] = [];
-  let at = 0;
-  for (const { counters, destinations } of services) {
-    putCounters(numbers, at, counters);
-    numbers[at + counterCount] = destinations.length;
-    at += serviceNumbers;
-    for (const destination of destinations) {
-      addresses.push(destination.id.address);
-      putCounters(numbers, at, destination.counters);
-      numbers[at + counterCount] = destination.id.port;
-      numbers[at + counterCount + 1] = destination.active;
-      numbers[at + counterCount + 2] = destination.inactive;
-      numbers[at + counterCount + 3] = destination.persistent;
-      at += destinationNumbers;
-    }
+export class ReportPacker {
+  /** Where the counters of what was added last belong. */
+  at = 0;
+  readonly numbers: Float64Array;
+  readonly #services: ServiceId[] = [];
+  readonly #addresses: Address[] = [];
+  #end = 0;
+
+  constructor(services: number, destinations: number) {
+    this.numbers = new Float64Array(services * serviceNumbers + destinations * destinationNumbers);
   }
-  return { totals, services: services.map(({ id }) => id), addresses, numbers };
+
+  /** Its destinations follow, as many as that. */
+  addService(id: ServiceId, destinations: number): void {
+    this.#services.push(id);
+    this.at = this.#end;
+    this.numbers[this.at + counterCount] = destinations;
+    this.#end += serviceNumbers;
+  }
+
+  addDestination(
+    { address, port }: DestinationId,
+    active: number,
+    inactive: number,
+    persistent: number,
+  ): void {
+    this.#addresses.push(address);
+    this.at = this.#end;
+    this.numbers[this.at + counterCount] = port;
+    this.numbers[this.at + counterCount + 1] = active;
+    this.numbers[this.at + counterCount + 2] = inactive;
+    this.numbers[this.at + counterCount + 3] = persistent;
+    this.#end += destinationNumbers;
+  }
+
+  finish(totals: Counters): PackedReport {
+    return { totals, services: this.#services, addresses: this.#addresses, numbers: this.numbers };
+  }
 }
 
 export function unpackReport({ totals, services, addresses, numbers }: PackedReport): EngineReport {
@@ -63,15 +84,6 @@ export function unpackReport({ totals, services, addresses, numbers }: PackedRep
     return { id, counters, destinations: Array.from({ length }, destinationReport) };
   };
   return { totals, services: services.map(serviceReport) };
-}
-
-function putCounters(numbers: Float64Array, at: number, counters: Counters): void {
-  if (counters === zeroCounters) return;
-  numbers[at] = counters.connections;
-  numbers[at + 1] = counters.inPackets;
-  numbers[at + 2] = counters.outPackets;
-  numbers[at + 3] = counters.inBytes;
-  numbers[at + 4] = counters.outBytes;
 }
 
 function countersAt(numbers: Float64Array, at: number): Counters {

@@ -47,6 +47,12 @@ export class Tallies {
     return { connections, inPackets, outPackets, inBytes, outBytes };
   }
 
+  /** Adds a row's five numbers to those at `at`. */
+  addTo(numbers: Float64Array, at: number, row: number): void {
+    for (let field = 0; field < FIELDS; field++)
+      numbers[at + field] = (numbers[at + field] as number) + (this.#rows[row * FIELDS + field] as number);
+  }
+
   /** Of rows 0 to `rows` - 1 together. */
   sum(rows: number): Counters {
     const sums = [0, 0, 0, 0, 0];

@@ -3,6 +3,7 @@ import type { DestinationId, ServiceId } from '../../src/director/table.ts';
 import { CounterReport } from '../../src/engines/counter-report.ts';
 import type { Counters } from '../../src/engines/engine.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
+import { unpackReport } from '../../src/engines/packed-report.ts';
 import type { PoolService } from '../../src/engines/pool-table.ts';
 import { Tallies } from '../../src/engines/tallies.ts';
 import { Pool } from '../../src/scheduling/pool.ts';
@@ -43,7 +44,7 @@ function lab() {
       report.zero(service);
     },
     /** Connections of every service, and of all together. */
-    connections: () => report.report().services.map(({ counters }) => counters.connections),
+    connections: () => unpackReport(report.report()).services.map(({ counters }) => counters.connections),
     totals: () => report.report().totals,
   };
 }

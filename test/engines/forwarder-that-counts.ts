@@ -1,7 +1,7 @@
 /** A forwarding process for tests that forwards nothing: every second report that it is asked for is its last. */
 import type { FromForwarder, ToForwarder } from '../../src/engines/child-protocol.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
-import { packReport } from '../../src/engines/packed-report.ts';
+import { ReportPacker } from '../../src/engines/packed-report.ts';
 
 let connections = 0;
 
@@ -21,7 +21,7 @@ process.on('message', (message: ToForwarder) => {
       tell({
         type: 'report',
         id,
-        report: packReport({ services: [], totals: { ...zeroCounters, connections } }),
+        report: new ReportPacker(0, 0).finish({ ...zeroCounters, connections }),
       });
       if (connections === 20) process.exit();
       break;

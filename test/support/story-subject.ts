@@ -9,6 +9,7 @@ import { numericNaming } from '../../src/cli/directoradm-naming.ts';
 import { Director } from '../../src/director/director.ts';
 import { addressWords } from '../../src/engines/address-words.ts';
 import type { ConnectionEntry } from '../../src/engines/engine.ts';
+import { unpackReport } from '../../src/engines/packed-report.ts';
 import type { Destinations } from '../../src/engines/packet/forwarding/destinations.ts';
 import type { Egress } from '../../src/engines/packet/forwarding/egress.ts';
 import { isLoopback, NO_HOP, Place } from '../../src/engines/packet/forwarding/egress.ts';
@@ -131,7 +132,11 @@ class PacketSubject implements Subject {
   }
 
   listing(option: '' | '--stats' | '--persistent-conn'): string {
-    const services = listServices(this.#director.services(), this.#table.report(), new RateEstimator());
+    const services = listServices(
+      this.#director.services(),
+      unpackReport(this.#table.report()),
+      new RateEstimator(),
+    );
     const options = { format: formats[option], exact: false, naming: numericNaming };
     return `${versionLine}\n${formatListing(sortListing(services), options)}`;
   }

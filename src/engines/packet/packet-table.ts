@@ -14,7 +14,8 @@ import { IpPacket } from '../../wire/ip-packet.ts';
 import type { ConnectionPart } from '../child-protocol.ts';
 import { connectionPart, connectionRows } from '../connection-rows.ts';
 import { CounterReport } from '../counter-report.ts';
-import type { ConnectionEntry, EngineReport } from '../engine.ts';
+import type { ConnectionEntry } from '../engine.ts';
+import type { PackedReport } from '../packed-report.ts';
 import type { PoolService } from '../pool-table.ts';
 import { PoolTable } from '../pool-table.ts';
 import { Tallies } from '../tallies.ts';
@@ -139,7 +140,7 @@ export class PacketTable {
     return this.#services.marked;
   }
 
-  report(): EngineReport {
+  report(): PackedReport {
     return this.#counters.report();
   }
 

@@ -20,7 +20,6 @@ import type { IpPacket } from '../../wire/ip-packet.ts';
 import type { Address } from '../../util/ip.ts';
 import { wordsAddress } from '../address-words.ts';
 import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
-import { packReport } from '../packed-report.ts';
 import { captureFilter, mostAddresses } from './capture/capture-filter.ts';
 import type { ClaimsChange } from './claims.ts';
 import { Claims, noClaims } from './claims.ts';
@@ -340,7 +339,7 @@ class PacketProcess {
   #answer(id: number, request: Request, from = 0): void {
     switch (request) {
       case 'report':
-        this.#mailbox.send({ type: 'report', id, report: packReport(this.#table.report()) });
+        this.#mailbox.send({ type: 'report', id, report: this.#table.report() });
         break;
       case 'connections':
         this.#mailbox.send({ type: 'connections', id, ...this.#table.part(this.#now, from) });

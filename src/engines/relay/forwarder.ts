@@ -13,7 +13,6 @@ import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
 import { CounterReport } from '../counter-report.ts';
 import type { ConnectionEntry } from '../engine.ts';
 import { siblingModule } from '../../util/sibling-module.ts';
-import { packReport } from '../packed-report.ts';
 import { PoolTable } from '../pool-table.ts';
 import { Tallies } from '../tallies.ts';
 import { openService } from './listen.ts';
@@ -306,7 +305,7 @@ class Forwarder {
 
   #request(id: number, request: Request): void {
     if (request === 'report') {
-      tell({ type: 'report', id, report: packReport(this.#counters.report()) });
+      tell({ type: 'report', id, report: this.#counters.report() });
       return;
     }
     this.#waiting.set(id, { missing: this.#threads.length, connections: [], closed: 0 });

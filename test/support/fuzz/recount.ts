@@ -3,6 +3,7 @@ import type { ConnectionTable } from '../../../src/connections/connection-table.
 import { TCP } from '../../../src/connections/protocols.ts';
 import { isActive } from '../../../src/connections/tcp-states.ts';
 import { destinationKey, serviceKey } from '../../../src/director/table.ts';
+import { unpackReport } from '../../../src/engines/packed-report.ts';
 import type { PacketTable } from '../../../src/engines/packet/packet-table.ts';
 
 interface Counts {
@@ -29,7 +30,7 @@ export function recount(table: PacketTable): string[] {
   );
   count(templates, () => 'persistent');
   const byName = new Map(Array.from(counted, ([destination, counts]) => [table.nameOf(destination), counts]));
-  return table.report().services.flatMap(({ id, destinations }) =>
+  return unpackReport(table.report()).services.flatMap(({ id, destinations }) =>
     destinations.flatMap((destination) => {
       const name = `${destinationKey(destination.id)} of ${serviceKey(id)}`;
       const { active, inactive, persistent } = byName.get(name) ?? { active: 0, inactive: 0, persistent: 0 };
