@@ -9,10 +9,10 @@ import type { Verb } from '../src/director/verbs.ts';
 import { ipipTunnel } from '../src/director/table.ts';
 import { Lab } from '../test/scenario/lab.ts';
 import { directoradm } from '../test/scenario/lab/paths.ts';
+import { bigTable, bigTableRules, realOf, virtualOf } from '../test/support/big-table.ts';
 import { columns } from './report.ts';
 
-const services = 10_000;
-const serversEach = 4;
+const { services, serversEach } = bigTable;
 
 interface Cost {
   /** Milliseconds. */
@@ -28,11 +28,11 @@ export async function admin(rounds: number, engine: 'relay' | 'packet'): Promise
     const bare = await median(lab, calls, `${process.execPath} -e 0`);
     const call = await median(lab, calls, `${directoradm} -L -n`);
     const file = join(lab.directory, 'table');
-    writeFileSync(file, rules());
+    writeFileSync(file, bigTableRules());
     const restored = await once(lab, `${directoradm} -R <${file}`);
     const listed = await median(lab, rounds, `${directoradm} -L -n`);
     const stats = await median(lab, rounds, `${directoradm} -L -n --stats`);
-    const one = await median(lab, rounds, `${directoradm} -L -n -t ${virtual(7)}:80`);
+    const one = await median(lab, rounds, `${directoradm} -L -n -t ${virtualOf(7)}:80`);
     const edits = await edit(lab.env['DIRECTORD_CONTROL'] ?? '', 20 * rounds);
     const flushed = await once(lab, `${directoradm} -C`);
     const row = (name: string, { wall, cpu }: Cost) => [name, wall.toFixed(0), cpu.toFixed(0)];
@@ -57,25 +57,6 @@ export async function admin(rounds: number, engine: 'relay' | 'packet'): Promise
   }
 }
 
-function virtual(service: number): string {
-  return `10.${100 + (service >> 16)}.${(service >> 8) & 255}.${service & 255}`;
-}
-
-function real(service: number, server: number): string {
-  const number = service * serversEach + server;
-  return `172.${16 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
-}
-
-function rules(): string {
-  const lines: string[] = [];
-  for (let service = 0; service < services; service++) {
-    lines.push(`-A -t ${virtual(service)}:80 -s wlc`);
-    for (let server = 0; server < serversEach; server++)
-      lines.push(`-a -t ${virtual(service)}:80 -r ${real(service, server)}:8080 -m -w ${server + 1}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
 /** Milliseconds from the verb to its being in force, over a connection that is open already. */
 async function edit(socket: string, count: number): Promise<{ weight: number; readd: number }> {
   const client = await ControlClient.connect(socket);
@@ -84,8 +65,8 @@ async function edit(socket: string, count: number): Promise<{ weight: number; re
     const readds: number[] = [];
     for (let i = 0; i < count; i++) {
       const number = (i * 7919) % services;
-      const service = { kind: 'address', protocol: 'tcp', address: virtual(number), port: 80 } as const;
-      const destination = { address: real(number, 1), port: 8080 };
+      const service = { kind: 'address', protocol: 'tcp', address: virtualOf(number), port: 80 } as const;
+      const destination = { address: realOf(number, 1), port: 8080 };
       const settings = {
         forwarding: 'masq',
         weight: 2 + i,
