@@ -17,17 +17,12 @@ import type { RawSender } from '../../platform/raw-sender.ts';
 import { openRawSender } from '../../platform/raw-sender.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import type { IpPacket } from '../../wire/ip-packet.ts';
-import type { Address } from '../../util/ip.ts';
 import { wordsAddress } from '../address-words.ts';
 import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
-import { captureFilter, mostAddresses } from './capture/capture-filter.ts';
-import type { ClaimsChange } from './claims.ts';
-import { Claims, noClaims } from './claims.ts';
+import { Claiming } from './claiming.ts';
 import { FrameEgress } from './hops/frame-egress.ts';
-import { Guarding } from './guarding.ts';
 import { captureLinks, ownAddresses } from './capture/interfaces.ts';
 import { Interfaces } from './capture/captured-interfaces.ts';
-import { Marks } from './marks/marks.ts';
 import { NextHops } from './hops/next-hops.ts';
 import { PacketTable } from './packet-table.ts';
 import { Unanswered } from './unanswered.ts';
@@ -62,23 +57,15 @@ class PacketProcess {
   readonly #egress: FrameEgress;
   readonly #table: PacketTable;
   readonly #unanswered = new Unanswered();
-  readonly #marks: Marks;
   readonly #words = new Int32Array(4);
   /** Whether this host forwards packets that are none of the engine's business. */
   #routes = { 4: isRouter(4), 6: isRouter(6) };
-  /** The rules of the packet filter are to be read for them. */
-  #newMarks = false;
-  /** Until then an earlier run's guard stays in force. */
-  #knowsTable = false;
-  /** Addresses of this host. */
-  #own: readonly Address[] = [];
   /** Name of the interface that the present packet came in on. */
   #link = '';
   readonly #raw = new Map<4 | 6, RawSender>();
   readonly #reported = new Float64Array(dropReasons.length);
   #filter: PacketFilterClient | undefined;
-  #guarding: Guarding | undefined;
-  readonly #claims = new Claims();
+  readonly #claiming: Claiming;
   #now = performance.now();
   #beat = this.#now;
   #clock: NodeJS.Timeout | undefined;
@@ -94,7 +81,6 @@ class PacketProcess {
       this.#mailbox.send({ type: 'info', message });
     };
     const now = (): number => performance.now();
-    this.#marks = new Marks(problem);
     this.#netlink.subscribe();
     this.#links.subscribe();
     this.#hops = new NextHops({
@@ -107,6 +93,8 @@ class PacketProcess {
     });
     const offloads = new OffloadRecord(process.env['DIRECTORD_OFFLOADS'] ?? '/run/directord.offloads');
     this.#interfaces = new Interfaces({ netlink: this.#links, offloads, problem, info, frame: this.#frame });
+
+    this.#claiming = new Claiming({ interfaces: this.#interfaces, problem });
 
     let egress: FrameEgress | undefined;
     this.#table = new PacketTable({
@@ -127,7 +115,7 @@ class PacketProcess {
           capture: (link) => this.#interfaces.capture(link),
           raw: (family) => this.#rawSender(family),
         })),
-      mark: (packet) => (this.#isLocal(packet) ? this.#marks.of(packet, this.#link) : 0),
+      mark: (packet) => (this.#isLocal(packet) ? this.#claiming.marks.of(packet, this.#link) : 0),
       unanswered: (destination, client) => {
         this.#noteUnanswered(destination, client);
       },
@@ -147,25 +135,14 @@ class PacketProcess {
     // iptables sees packets of this host's programs too late
     this.#interfaces.loopback = filter.means === 'nft';
     this.#refreshInterfaces();
-    this.#guarding = new Guarding({
-      guard: filter,
-      before: async () => {
-        if (!this.#newMarks) return;
-        this.#newMarks = false;
-        const text = await filter.readPacketFilter(false);
-        if (text !== undefined) this.#marks.read(this.#claims.marks, text);
-      },
-      problem: (message) => {
-        this.#mailbox.send({ type: 'problem', message });
-      },
-    });
+    this.#claiming.guardBy(filter);
     this.#clock = setInterval(this.#turn, 100);
     this.#mailbox.send({ type: 'info', message: this.#description() });
     this.#mailbox.send({ type: 'ready' });
   }
 
   #description(): string {
-    const means = this.#guarding?.means ?? 'nothing';
+    const { means } = this.#claiming;
     return `the packet engine captures on ${this.#interfaces.names().join(', ')}; ${means} keeps the kernel off the virtual services`;
   }
 
@@ -201,20 +178,17 @@ class PacketProcess {
   #pass(): void {
     const { forwarder } = this.#table;
     const { packet } = forwarder;
-    const stopped =
-      this.#claims.hasVirtual(packet) || this.#isMarked(packet) || this.#claims.stopsReplyToVirtual(packet);
+    const { claims } = this.#claiming;
+    const stopped = claims.hasVirtual(packet) || this.#isMarked(packet) || claims.stopsReplyToVirtual(packet);
     if (stopped) this.#egress.local(packet.bytes, packet.at, packet.length);
-    else if (this.#routes[packet.family] && this.#claims.stopsReply(packet) && !forwarder.isForThisHost())
+    else if (this.#routes[packet.family] && claims.stopsReply(packet) && !forwarder.isForThisHost())
       forwarder.routeOn();
   }
 
   #isMarked(packet: IpPacket): boolean {
     const { family } = packet;
-    return (
-      this.#claims.marked &&
-      this.#claims.hasMark(family, this.#marks.of(packet, this.#link)) &&
-      this.#isLocal(packet)
-    );
+    const { claims, marks } = this.#claiming;
+    return claims.marked && claims.hasMark(family, marks.of(packet, this.#link)) && this.#isLocal(packet);
   }
 
   /** Whether the kernel would deliver it to this host: IPVS looks at no others. */
@@ -264,21 +238,10 @@ class PacketProcess {
 
   #tellWindow(now: number): void {
     this.#window = now;
-    this.#guarding?.check();
-    if (this.#claims.marked) void this.#readMarks();
+    this.#claiming.check();
     const lines = this.#unanswered.lines((destination) => this.#table.nameOf(destination));
     lines.push(...this.#interfaces.losses(), ...this.#newDrops());
     for (const message of lines) this.#mailbox.send({ type: 'problem', message });
-  }
-
-  /** An administrator may have changed the rules. */
-  async #readMarks(): Promise<void> {
-    try {
-      const text = await this.#filter?.readPacketFilter(true);
-      if (text !== undefined) this.#marks.read(this.#claims.marks, text);
-    } catch (error) {
-      this.#mailbox.send({ type: 'problem', message: (error as Error).message });
-    }
   }
 
   /** Of drops only those are told that an operator can do something about. */
@@ -293,38 +256,14 @@ class PacketProcess {
 
   #refreshInterfaces(): void {
     this.#interfaces.refresh();
-    this.#own = ownAddresses(this.#links.addresses());
-    this.#egress.setOwn(this.#own);
-    this.#setFilters();
-    if (this.#knowsTable) this.#guard(noClaims);
+    const own = ownAddresses(this.#links.addresses());
+    this.#egress.setOwn(own);
+    this.#claiming.hostChanged(own);
   }
 
-  // ---- claims
-
-  /** Tells captures at once, and the guard as soon as it can be told, which packets are ours. */
   #claim(): void {
     if (this.#links.changed()) this.#refreshInterfaces();
-    for (const [name, claimant] of this.#table.claimants.takeChanged()) this.#claims.update(name, claimant);
-    const change = this.#claims.takeChange();
-    if (change !== undefined && (change.addresses || change.marks)) this.#setFilters();
-    if (change?.marks === true) this.#newMarks = true;
-    if (change !== undefined || !this.#knowsTable) this.#guard(change?.guard ?? noClaims);
-    this.#knowsTable = true;
-  }
-
-  #guard(change: ClaimsChange['guard']): void {
-    // replies to a virtual address belong to a program on this host that is a client of the service
-    const own = this.#own.filter((address) => !this.#claims.virtual.has(address));
-    this.#guarding?.want({ ...change, interfaces: this.#interfaces.guarded(), own });
-  }
-
-  #setFilters(): void {
-    const { virtual, servers, marked } = this.#claims;
-    const few = virtual.size + servers.size <= mostAddresses;
-    const spec = few ? { virtual: virtual.items(), servers: servers.items(), own: this.#own } : 'any';
-    this.#interfaces.setFilter((link, room) =>
-      captureFilter(spec, { link, room: marked ? 0 : room, notMarked: guardedMark }),
-    );
+    this.#claiming.tableChanged(this.#table.claimants);
   }
 
   // ---- the daemon
@@ -345,7 +284,7 @@ class PacketProcess {
         this.#mailbox.send({ type: 'connections', id, ...this.#table.part(this.#now, from) });
         break;
       case 'settle':
-        void this.#guarding?.settled().then(() => {
+        void this.#claiming.settled().then(() => {
           this.#mailbox.send({ type: 'settled', id });
         });
         break;
@@ -358,7 +297,7 @@ class PacketProcess {
   async #stop(id: number): Promise<void> {
     const closed = this.#table.established();
     clearInterval(this.#clock);
-    await this.#guarding?.remove();
+    await this.#claiming.remove();
     this.#interfaces.close();
     this.#mailbox.send({ type: 'stopped', id, closed });
     await this.#mailbox.close();
@@ -368,7 +307,7 @@ class PacketProcess {
   /** Nobody is left to restart us or to tell us of changes: the host is as it was before. */
   daemonGone(): void {
     try {
-      this.#guarding?.removeSync();
+      this.#claiming.removeSync();
     } finally {
       this.#interfaces.close();
       process.exit(1);
