@@ -39,7 +39,7 @@ export function cannotInitialize(error: ControlUnavailable): UsageFault {
 }
 
 /** What ipvsadm prints when the kernel refuses this verb with this error. */
-export function refusalText(verb: Verb['verb'], error: DirectorError): string {
+export function refusalText(verb: Verb['verb'], error: Pick<DirectorError, 'code' | 'message'>): string {
   switch (error.code) {
     case 'EEXIST':
       if (verb === 'start-daemon') return 'Daemon has already run';

@@ -5,7 +5,6 @@
 import type { ControlBackend } from '../control/protocol.ts';
 import type { Refusal } from '../control/protocol.ts';
 import { maxVerbs } from '../control/protocol.ts';
-import { DirectorError } from '../director/verbs.ts';
 import type { Verb } from '../director/verbs.ts';
 import type { DirectoradmContext } from './directoradm.ts';
 import { aboutText, execute, reportFault } from './directoradm.ts';
@@ -81,14 +80,15 @@ class PendingVerbs {
     this.#last = Promise.all([this.#director.applyAll(verbs), before]).then(([refusals]) => {
       this.#report(verbs, refusals);
     });
+    // Whoever waits for it next hears of it; until then the next line may be long in coming.
+    this.#last.catch(() => undefined);
     await before;
   }
 
   #report(verbs: readonly Verb[], refusals: readonly Refusal[]): void {
     for (const { at, error } of refusals) {
       const verb = verbs[at] as Verb;
-      const fault = new CommandFault(refusalText(verb.verb, new DirectorError(error.code, error.message)));
-      this.status = reportFault(fault, this.#context);
+      this.status = reportFault(new CommandFault(refusalText(verb.verb, error)), this.#context);
     }
     if (refusals.at(-1)?.at !== verbs.length - 1) this.status = 0;
   }

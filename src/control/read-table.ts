@@ -47,7 +47,7 @@ export const serviceSettings: Reader<ServiceSettings> = object({
   proxyProtocol: oneOf('none', 'v1', 'v2'),
 });
 
-export const destinationId: Reader<DestinationId> = object({ address, port });
+const destinationId: Reader<DestinationId> = object({ address, port });
 
 const tunnel: Reader<Tunnel> = object({
   type: oneOf('ipip', 'gue', 'gre'),

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import { directoradm } from '../../src/cli/directoradm.ts';
 import { restoreScript } from '../../src/cli/directoradm-scripts.ts';
@@ -250,4 +251,36 @@ t.test('ipvsadm-restore goes no further when the table cannot be cleared', async
   });
   t.same([status, asked], [2, 1]);
   t.match(err, /^Can't initialize ipvs: nobody answers/);
+});
+
+t.test('a restore that loses its director says so, also while it waits for the next line', async (t) => {
+  const unused = (): never => t.fail('is not asked for') as never;
+  let err = '';
+  const status = await directoradm(['-R'], {
+    program: 'directoradm',
+    version: unused,
+    names: () => Promise.resolve(names),
+    connect: () =>
+      Promise.resolve({
+        apply: unused,
+        applyAll: () => Promise.reject(new ControlUnavailable('broken', 'directord closed the connection')),
+        settled: unused,
+        list: unused,
+        connections: unused,
+        statistics: unused,
+        timeouts: unused,
+        syncDaemons: unused,
+        close: () => undefined,
+      }),
+    out: unused,
+    err: (text) => (err += text),
+    input: async function* () {
+      yield '-C\n';
+      // the answer comes, and nobody waits for it
+      await setImmediate();
+      await setImmediate();
+      yield '-C\n';
+    },
+  });
+  t.same([status, err], [255, 'directord closed the connection\n']);
 });
