@@ -23,7 +23,6 @@ export const dropReasons = [
   'from an address that nobody outside can have',
   'without what the persistence engine looks for',
 ] as const;
-export type DropReason = (typeof dropReasons)[number];
 
 export class Drops {
   readonly counts = new Float64Array(dropReasons.length);
