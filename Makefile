@@ -56,10 +56,12 @@ node_modules/.package-lock.json: package-lock.json | deps-demo
 	@npm ci --no-audit --no-fund
 	@touch $@
 
-dist/.built: $(sources) packaging/bundle-programs tsconfig.json tsconfig.build.json node_modules/.package-lock.json
+dist/.built: $(sources) packaging/bundle-programs packaging/compile-bpf tsconfig.json tsconfig.build.json node_modules/.package-lock.json
 	@echo 'tsc -p tsconfig.build.json'
 	@tsc -p tsconfig.build.json
 	@packaging/bundle-programs dist
+	@echo 'clang directord.bpf.c'
+	@packaging/compile-bpf dist/engines/ebpf/directord.bpf.o
 	@touch $@
 
 # The demo, the bench and the programs that the scenario tests start in network namespaces.

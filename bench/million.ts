@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { Place, type Egress } from '../src/engines/packet/forwarding/egress.ts';
 import { PacketTable } from '../src/engines/packet/packet-table.ts';
 import { Verdict } from '../src/engines/packet/forwarding/verdict.ts';
-import { defaultVsSettings } from '../src/engines/packet/forwarding/vs-settings.ts';
+import { defaultVsSettings } from '../src/engines/vs-settings.ts';
 import { masq, roundRobin, tcp80 } from '../test/support/table.ts';
 import { ACK, ipv4, SYN, writePacket, type Endpoint } from '../test/support/frames.ts';
 

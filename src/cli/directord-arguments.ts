@@ -22,6 +22,15 @@ const engineChoices = ['auto', 'relay', 'packet', 'ebpf'] as const;
 
 export type EngineChoice = (typeof engineChoices)[number];
 
+const attachChoices = ['auto', 'xdp', 'tc'] as const;
+
+/** Where on interfaces the ebpf engine is attached. */
+export type AttachChoice = (typeof attachChoices)[number];
+
+/** Connections that the tables of the ebpf engine may be asked to have room for. */
+const fewestConnections = 1024;
+const mostConnections = 2 ** 24;
+
 export interface Options {
   /** `-d`: stay in the foreground, log to stderr, write no pid file. */
   readonly debug: boolean;
@@ -34,6 +43,9 @@ export interface Options {
   readonly monitor: boolean;
   /** `conn_reuse_mode=0` and the like: knobs of IPVS for the engines that forward packets. */
   readonly sysctls: readonly string[];
+  readonly attach: AttachChoice;
+  /** Undefined leaves the size of the ebpf engine's tables to it. */
+  readonly connections: number | undefined;
 }
 
 export type CommandLine =
@@ -55,7 +67,7 @@ export type CommandLine =
     };
 
 const flags = ['d', 'debug', 'f', 'foreground', 'h', '?', 'help', 'v', 'version', 'no-monitor'];
-const valued = ['engine', 'control', 'sysctl'];
+const valued = ['engine', 'control', 'sysctl', 'attach', 'connections'];
 const ownAnywhere = ['foreground', 'no-monitor', ...valued];
 
 /** @param args everything behind the program's name */
@@ -120,7 +132,7 @@ function fields(parsed: Readonly<Record<string, unknown>>, error: string | undef
 function interpretHostCommand({ options, problems }: Fields, words: readonly string[]): CommandLine {
   // What stands before the command is judged as if the command were an action.
   const before = interpret({ options, problems }, ['start']);
-  return before.kind === 'action' ? parseHostCommand(words, before.options.engine) : before;
+  return before.kind === 'action' ? parseHostCommand(words, before.options) : before;
 }
 
 function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): CommandLine {
@@ -139,12 +151,21 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
   if (engine !== '' && !isEngineChoice(engine)) {
     problems.push(`Unknown engine: ${engine} (one of ${engineChoices.join(', ')})`);
   }
+  const attach = textOf(options.get('attach')) ?? 'auto';
+  if (attach !== '' && !isAttachChoice(attach)) {
+    problems.push(`Unknown attachment: ${attach} (one of ${attachChoices.join(', ')})`);
+  }
+  const room = textOf(options.get('connections'));
+  const connections = room === undefined || room === '' ? undefined : Number(room);
+  if (connections !== undefined && !isRoom(connections)) {
+    problems.push(`Option connections is a number from ${fewestConnections} to ${mostConnections}: ${room}`);
+  }
   const [config, action] = words.length < 2 ? [undefined, words[0]] : words;
   const monitor = !has('no-monitor');
   if (!monitor && action === 'check') problems.push('With --no-monitor there is no configuration to check');
   if (!monitor && config !== undefined)
     problems.push(`With --no-monitor no configuration is read: ${config}`);
-  if (problems.length > 0 || !isEngineChoice(engine)) return { kind: 'usage', problems };
+  if (problems.length > 0 || !isEngineChoice(engine) || !isAttachChoice(attach)) return { kind: 'usage', problems };
   if (has('h', '?', 'help')) return { kind: 'help' };
   if (has('v', 'version')) return { kind: 'version' };
   if (!isAction(action)) {
@@ -162,6 +183,8 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
       control: textOf(options.get('control')),
       monitor,
       sysctls: (textOf(options.get('sysctl')) ?? '').split(',').filter((word) => word !== ''),
+      attach,
+      connections,
     },
     words: words.slice(0, 2),
     ignored: words.slice(2).filter((word) => word.startsWith('-')),
@@ -178,4 +201,12 @@ function isAction(word: string | undefined): word is Action {
 
 function isEngineChoice(value: string): value is EngineChoice {
   return engineChoices.some((choice) => choice === value);
+}
+
+function isAttachChoice(value: string): value is AttachChoice {
+  return attachChoices.some((choice) => choice === value);
+}
+
+function isRoom(connections: number): boolean {
+  return Number.isInteger(connections) && connections >= fewestConnections && connections <= mostConnections;
 }

@@ -32,7 +32,7 @@ export function usageText(program: string): string {
     ${program} realserver [configfile] [--apply | --remove]
     [--via iptables|arp|ipip] [--as ADDRESS] [--vip ADDRESS]
 
-    ${program} doctor [configfile] [--engine ENGINE]
+    ${program} doctor [configfile] [--engine ENGINE] [--attach HOW]
 
     ${program} [-h|-?|--help|-v|--version]
 
@@ -45,11 +45,16 @@ Options:
     -f|--foreground stay in the foreground, with pid file and log as
     configured.
 
-    --engine relay|packet|auto what forwards the traffic. auto: packet for
-    root where it can start, else relay.
+    --engine relay|packet|ebpf|auto what forwards the traffic. auto: packet
+    for root where it can start, else relay.
+
+    --attach auto|xdp|tc where the ebpf engine takes packets. auto: XDP on
+    network cards, tc on every interface; doctor tells which, and why.
+
+    --connections NUMBER how many the tables of the ebpf engine hold.
 
     --sysctl NAME=VALUE[,NAME=VALUE...] what net.ipv4.vs.NAME is to IPVS,
-    for the packet engine: conn_reuse_mode, expire_nodest_conn, ...
+    for the packet and ebpf engines: conn_reuse_mode, ...
 
     --control SOCKET the socket that directoradm connects to.
 

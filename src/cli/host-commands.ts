@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { Address } from '../util/ip.ts';
 import { canonicalAddress } from '../util/ip.ts';
-import type { EngineChoice } from './directord-arguments.ts';
+import type { AttachChoice, EngineChoice, Options } from './directord-arguments.ts';
 
 const ways = ['iptables', 'arp', 'ipip'] as const;
 
@@ -30,6 +30,7 @@ export interface DoctorCommand {
   /** Undefined: what holds for every director. */
   readonly config: string | undefined;
   readonly engine: EngineChoice;
+  readonly attach: AttachChoice;
 }
 
 export type HostCommand = RealserverCommand | DoctorCommand;
@@ -50,13 +51,13 @@ export function asksAboutHost(words: readonly string[], isAction: (word: string)
   return names.includes(first) && (second === undefined || !isAction(second));
 }
 
-/** @param engine what the options before the command say */
+/** @param before what the options before the command say */
 export function parseHostCommand(
   [name = '', ...args]: readonly string[],
-  engine: EngineChoice,
+  before: Pick<Options, 'engine' | 'attach'>,
 ): HostCommand | Misunderstood | { readonly kind: 'help' } {
   try {
-    return name === 'doctor' ? parseDoctor(args, engine) : parseRealserver(args);
+    return name === 'doctor' ? parseDoctor(args, before) : parseRealserver(args);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
     return { kind: 'usage', problems: [`${name}: ${(error as Error).message.split('. ')[0] ?? ''}`] };
@@ -96,23 +97,31 @@ function parseRealserver(args: readonly string[]): RealserverCommand | Misunders
 
 function parseDoctor(
   args: readonly string[],
-  before: EngineChoice,
+  before: Pick<Options, 'engine' | 'attach'>,
 ): DoctorCommand | Misunderstood | { kind: 'help' } {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { engine: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+    options: {
+      engine: { type: 'string' },
+      attach: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   });
   if (values.help) return { kind: 'help' };
   const problems = tooMany('doctor', positionals);
-  const engine = engines.find((choice) => choice === (values.engine ?? before));
+  const engine = engines.find((choice) => choice === (values.engine ?? before.engine));
   if (engine === undefined)
     problems.push(`doctor: Unknown engine: ${values.engine ?? ''} (one of ${engines.join(', ')})`);
-  if (problems.length > 0 || engine === undefined) return { kind: 'usage', problems };
-  return { kind: 'doctor', config: positionals[0], engine };
+  const attach = attachments.find((choice) => choice === (values.attach ?? before.attach));
+  if (attach === undefined)
+    problems.push(`doctor: Unknown attachment: ${values.attach ?? ''} (one of ${attachments.join(', ')})`);
+  if (problems.length > 0 || engine === undefined || attach === undefined) return { kind: 'usage', problems };
+  return { kind: 'doctor', config: positionals[0], engine, attach };
 }
 
 const engines: readonly EngineChoice[] = ['auto', 'relay', 'packet', 'ebpf'];
+const attachments: readonly AttachChoice[] = ['auto', 'xdp', 'tc'];
 
 function tooMany(name: string, words: readonly string[]): string[] {
   return words.length > 1 ? [`${name}: one configuration file at most: ${words.join(' ')}`] : [];

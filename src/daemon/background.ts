@@ -15,6 +15,8 @@ export function startInBackground(
     ...(options.engine === 'auto' ? [] : ['--engine', options.engine]),
     ...(options.control === undefined ? [] : ['--control', options.control]),
     ...(options.monitor ? [] : ['--no-monitor']),
+    ...(options.attach === 'auto' ? [] : ['--attach', options.attach]),
+    ...(options.connections === undefined ? [] : ['--connections', String(options.connections)]),
     ...(options.sysctls.length === 0 ? [] : ['--sysctl', options.sysctls.join(',')]),
   ];
   // Cluster agents look for `PROGRAM CONFIG start` in the list of processes, so nothing may stand in between.

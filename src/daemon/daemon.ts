@@ -2,17 +2,19 @@
  * The parts of a running director and the order in which they begin and end: director and engine, control socket,
  * monitor. The control socket comes early, because it is what only one daemon can have.
  */
-import type { EngineChoice } from '../cli/directord-arguments.ts';
+import type { AttachChoice, EngineChoice } from '../cli/directord-arguments.ts';
 import { directordVersion } from '../cli/directord-help.ts';
 import { ControlServer } from '../control/server.ts';
 import { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
-import { guardName } from '../platform/kernel-guard.ts';
+import { guardName, instanceName } from '../platform/kernel-guard.ts';
 import { systemClock } from '../util/clock.ts';
 import { AdminWarnings } from './admin-warnings.ts';
+import { adopt, adopting } from './adopt.ts';
 import { chooseEngine } from './engine-choice.ts';
 import type { Monitored } from './monitored-configuration.ts';
 import { MonitoredConfiguration } from './monitored-configuration.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { hostBroadcasts, interfaceMtu } from './network-interface.ts';
 import type { ProcFiles } from './proc-files.ts';
 import { offerProcFiles } from './proc-files.ts';
@@ -22,6 +24,9 @@ export interface DaemonParts extends EngineEvents {
   readonly engine: EngineChoice;
   /** See {@link VsSettings}. */
   readonly sysctls: readonly string[];
+  readonly attach: AttachChoice;
+  /** Undefined: as many as the ebpf engine finds right. */
+  readonly connections: number | undefined;
   /** Path of the control socket. */
   readonly control: string;
   /** Undefined for a director alone. */
@@ -55,18 +60,23 @@ export class Daemon {
     const version = directordVersion();
     const director = new Director({
       applied: (verb, by) => {
+        if (by === adopting) return;
         engine.apply(verb);
         if (by !== 'monitor') warnings.applied(verb);
       },
       mtu: interfaceMtu,
       isBroadcast: hostBroadcasts(systemClock),
     });
-    const packet = {
+    const options = {
       guard: guardName(parts.control),
       offloads: `${parts.control}.offloads`,
+      instance: instanceName(parts.control),
       sysctls: parts.sysctls,
+      attach: parts.attach,
+      connections: parts.connections,
     };
-    const { engine, reason } = await chooseEngine(parts.engine, { info, problem }, director, packet);
+    const events = { info, problem };
+    const { engine, reason } = await chooseEngine(parts.engine, events, director, options);
     info(`directord ${version}, engine ${reason}`);
     const warnings = new AdminWarnings({
       director,
@@ -90,8 +100,10 @@ export class Daemon {
     this.#control = control;
     info(`Control socket ${parts.control}`);
 
-    await engine.start();
+    const adopted = await engine.start();
     this.#engine = engine;
+    if (adopted !== undefined) adopt(adopted, director, engine, events);
+    if (engine.name !== 'ebpf') await removeLeftovers(options.instance, events);
     backend.start();
     this.#backend = backend;
     this.#procFiles = await offerProcFiles(parts.control, backend, { info, problem });

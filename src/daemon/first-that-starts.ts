@@ -1,7 +1,14 @@
 /** What `--engine auto` runs: the engine that is best here, or another in its place when that one cannot start. */
 import type { DestinationSettings, ServiceId, ServiceSettings } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
-import type { Engine, EngineEvents, EngineName, EngineReport, TakeConnections } from '../engines/engine.ts';
+import type {
+  AdoptedTable,
+  Engine,
+  EngineEvents,
+  EngineName,
+  EngineReport,
+  TakeConnections,
+} from '../engines/engine.ts';
 
 export class FirstThatStarts implements Engine {
   #engine: Engine;
@@ -18,16 +25,16 @@ export class FirstThatStarts implements Engine {
     return this.#engine.name;
   }
 
-  async start(): Promise<void> {
+  async start(): Promise<AdoptedTable | undefined> {
     const best = this.#engine;
     try {
-      await best.start();
+      return await best.start();
     } catch (error) {
       const reason = (error as Error).message;
       this.#events.info(`engine ${this.#instead.name} instead of ${best.name}: ${reason}`);
       await best.stop();
       this.#engine = this.#instead;
-      await this.#engine.start();
+      return await this.#engine.start();
     }
   }
 

@@ -15,7 +15,7 @@ import type { DaemonLog } from '../observe/log.ts';
 import { act } from './actions.ts';
 import { startInBackground } from './background.ts';
 import { errorLines } from './diagnostics.ts';
-import { chooseEngine } from './engine-choice.ts';
+import { chooseEngine, idleOptions } from './engine-choice.ts';
 import { defaultConfiguration, load, readAgain } from './load.ts';
 import type { LogTarget } from './log-target.ts';
 import { openLog, sinkFor } from './log-target.ts';
@@ -102,11 +102,7 @@ async function check(
   const silent = { info: () => undefined, problem: () => undefined };
   // It is asked what it refuses, and not started.
   const director = new Director({ applied: () => undefined });
-  const { engine } = await chooseEngine(options.engine, silent, director, {
-    guard: '',
-    offloads: '',
-    sysctls: [],
-  });
+  const { engine } = await chooseEngine(options.engine, silent, director, idleOptions);
   streams.out(checkText(configuration));
   for (const warning of [...warnings, ...warningsAbout(configuration, engine)]) {
     streams.err(`${formatDiagnostic(warning)}\n`);
@@ -166,6 +162,8 @@ async function serve(
       log,
       engine: options.engine,
       sysctls: options.sysctls,
+      attach: options.attach,
+      connections: options.connections,
       control,
       pidFile: withPidFile ? findPidFile(target.name, user) : undefined,
       monitored: configuration && {

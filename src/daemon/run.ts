@@ -9,7 +9,10 @@ import { Daemon } from './daemon.ts';
 import type { PidFile } from './pid-file.ts';
 import { handleSignals } from './signals.ts';
 
-export interface RunSetup extends Pick<DaemonParts, 'engine' | 'sysctls' | 'control' | 'monitored'> {
+export interface RunSetup extends Pick<
+  DaemonParts,
+  'engine' | 'sysctls' | 'attach' | 'connections' | 'control' | 'monitored'
+> {
   readonly log: DaemonLog;
   /** Undefined with `-d` and `supervised=yes`. */
   readonly pidFile: PidFile | undefined;

@@ -73,9 +73,11 @@ class ChildEngine implements Engine {
     this.#events = parts.events;
   }
 
-  start(): Promise<void> {
+  start(): Promise<undefined> {
     return new Promise((resolve, reject) => {
-      this.#launch(resolve, reject);
+      this.#launch(() => {
+        resolve(undefined);
+      }, reject);
     });
   }
 
@@ -233,7 +235,7 @@ class ChildEngine implements Engine {
 }
 
 /** The verbs that build the present table; destinations oldest first, so that their order comes out as it is. */
-function replay(source: TableSource): Verb[] {
+export function replay(source: TableSource): Verb[] {
   const verbs: Verb[] = [{ verb: 'set-timeouts', timeouts: source.timeouts() }];
   for (const { id: service, settings, destinations } of source.services()) {
     verbs.push({ verb: 'add-service', service, settings });

@@ -18,6 +18,27 @@ export interface CounterReportParts {
   services(): Iterable<PoolService>;
 }
 
+/** @param put adds the counters of that slot to the numbers of `packer`, at `packer.at` */
+export function packReport(
+  pool: Pool,
+  all: Iterable<PoolService>,
+  totals: Counters,
+  put: (packer: ReportPacker, kind: 'service' | 'destination', slot: number) => void,
+): PackedReport {
+  const services = [...all];
+  const count = services.reduce((sum, { destinations }) => sum + destinations.size, 0);
+  const packer = new ReportPacker(services.length, count);
+  for (const { id, slot, destinations } of services) {
+    packer.addService(id, destinations.size);
+    put(packer, 'service', slot);
+    for (const { id: destination, slot } of destinations.values()) {
+      packer.addDestination(destination, pool.active(slot), pool.inactive(slot), pool.persistent(slot));
+      put(packer, 'destination', slot);
+    }
+  }
+  return packer.finish(totals);
+}
+
 export class CounterReport {
   readonly #parts: CounterReportParts;
   /** What the counters stood at when counting began; by tally row. */
@@ -34,19 +55,10 @@ export class CounterReport {
   /** Packets wait while this is made: of a big table it takes milliseconds. */
   report(): PackedReport {
     const { pool } = this.#parts;
-    const services = [...this.#parts.services()];
-    const count = services.reduce((sum, { destinations }) => sum + destinations.size, 0);
-    const packer = new ReportPacker(services.length, count);
-    for (const { id, slot, destinations } of services) {
-      packer.addService(id, destinations.size);
-      this.#put(packer, slot);
-      for (const destination of destinations.values()) {
-        const { slot } = destination;
-        packer.addDestination(destination.id, pool.active(slot), pool.inactive(slot), pool.persistent(slot));
-        this.#put(packer, this.#destinationRow(slot));
-      }
-    }
-    return packer.finish(subtractCounters(this.#everything(), this.#zeroed));
+    const totals = subtractCounters(this.#everything(), this.#zeroed);
+    return packReport(pool, this.#parts.services(), totals, (packer, kind, slot) => {
+      this.#put(packer, kind === 'service' ? slot : this.#destinationRow(slot));
+    });
   }
 
   /** A slot starts a new life: what was counted for it before is not its own. */

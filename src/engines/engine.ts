@@ -8,16 +8,27 @@ import type {
   Protocol,
   ServiceId,
   ServiceSettings,
+  Timeouts,
+  VirtualService,
 } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
 import type { Address } from '../util/ip.ts';
 
 export type EngineName = 'relay' | 'packet' | 'ebpf';
 
+/** A table that forwarded before the daemon was there. */
+export interface AdoptedTable {
+  readonly services: readonly VirtualService[];
+  readonly timeouts: Timeouts;
+}
+
 export interface Engine {
   readonly name: EngineName;
-  /** Ready to forward when it resolves. @throws with a message for people when it cannot run on this host. */
-  start(): Promise<void>;
+  /**
+   * Ready to forward when it resolves. @throws with a message for people when it cannot run on this host.
+   * @returns the table that it goes on with, when forwarding never ended; its verbs are not to be applied again
+   */
+  start(): Promise<AdoptedTable | undefined>;
   /** Takes over one applied verb. Never fails: what it cannot do it reports through {@link EngineEvents.problem}. */
   apply(verb: Verb): void;
   /**
@@ -34,7 +45,10 @@ export interface Engine {
   report(): Promise<EngineReport>;
   /** Hands over all connections, some at a time: the next when `take` is done with the ones before. */
   connections(take: TakeConnections): Promise<void>;
-  /** Stops forwarding. Resolves to the number of open connections that it had to close. */
+  /**
+   * Stops forwarding, unless it can go on without a daemon and there still are services. Resolves to the number of open
+   * connections that it had to close.
+   */
   stop(): Promise<number>;
 }
 

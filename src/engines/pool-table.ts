@@ -33,7 +33,7 @@ export interface PoolService {
 }
 
 /** A destination in the trash. */
-interface Deleted {
+export interface Deleted {
   readonly service: PoolService;
   readonly destination: PoolDestination;
 }
@@ -53,8 +53,12 @@ export interface PoolTableEvents {
   /** It has no destination yet. */
   serviceAdded(service: PoolService): void;
   serviceEdited(service: PoolService, before: ServiceSettings): void;
+  /** It is about to lose its destinations, and to leave. For who shares the pool with somebody that does not wait for the lock. */
+  serviceLeaves?(service: PoolService): void;
   /** Its destinations have left before; it leaves after this. */
   serviceRemoved(service: PoolService): void;
+  /** Like {@link destinationSet}, before it can be picked: for who shares the pool with somebody that does not wait for the lock. */
+  destinationComes?(service: PoolService, destination: PoolDestination, revived: boolean): void;
   /** Added, revived (connections of its earlier life still refer to it), or edited. */
   destinationSet(service: PoolService, destination: PoolDestination, revived: boolean): void;
   /** @param held connections still refer to it */
@@ -76,6 +80,16 @@ export class PoolTable {
     this.#pool = pool;
     this.#size = size;
     this.#events = events;
+  }
+
+  /** Instead of verbs: takes over what is in the pool already. No event tells of it. Of services in the order they were added. */
+  adopt(services: readonly PoolService[], deleted: readonly Deleted[]): void {
+    for (const service of services) {
+      this.#services.set(serviceKey(service.id), service);
+      this.#bySlot.set(service.slot, service);
+    }
+    for (const each of deleted)
+      this.#trash.set(trashKey(each.service, destinationKey(each.destination.id)), each);
   }
 
   services(): Iterable<PoolService> {
@@ -106,7 +120,7 @@ export class PoolTable {
       this.#pool.unlock();
     }
     this.#events.applied(touched);
-    this.#forgetTrash();
+    this.forgetRemains();
   }
 
   #apply(verb: Verb, touched: Set<PoolService>): void {
@@ -195,6 +209,7 @@ export class PoolTable {
   }
 
   #deleteService(service: PoolService): void {
+    this.#events.serviceLeaves?.(service);
     for (const destination of [...service.destinations.values()])
       this.#deleteDestination(service, destination);
     this.#events.serviceRemoved(service);
@@ -205,8 +220,8 @@ export class PoolTable {
 
   #addDestination(service: PoolService, id: DestinationId, settings: DestinationSettings): void {
     const key = destinationKey(id);
-    const trashKey = `${serviceKey(service.id)} ${key}`;
-    const trashed = this.#trash.get(trashKey);
+    const inTrash = trashKey(service, key);
+    const trashed = this.#trash.get(inTrash);
     const revived = trashed?.destination;
     const slot = revived?.slot ?? this.#pool.addDestination(service.slot, id.address, id.port);
     if (slot === NONE) {
@@ -219,7 +234,7 @@ export class PoolTable {
     } else this.#pool.link(service.slot, slot);
     // what it did for an earlier service of that name is not counted for this one
     if (trashed !== undefined && trashed.service !== service) this.#events.slotTaken('destination', slot);
-    this.#trash.delete(trashKey);
+    this.#trash.delete(inTrash);
     const destination = { id, slot, settings };
     service.destinations.set(key, destination);
     this.#setDestination(service, destination, settings, revived !== undefined);
@@ -232,6 +247,7 @@ export class PoolTable {
     revived: boolean,
   ): void {
     destination.settings = settings;
+    this.#events.destinationComes?.(service, destination, revived);
     this.#pool.setDestination(destination.slot, {
       weight: settings.weight,
       upper: settings.upperThreshold,
@@ -251,7 +267,7 @@ export class PoolTable {
     const key = destinationKey(destination.id);
     service.destinations.delete(key);
     const held = this.#pool.referenced(slot);
-    if (held) this.#trash.set(`${serviceKey(service.id)} ${key}`, { service, destination });
+    if (held) this.#trash.set(trashKey(service, key), { service, destination });
     this.#events.destinationRemoved(service, destination, held);
   }
 
@@ -260,8 +276,8 @@ export class PoolTable {
     for (const [key, { destination }] of this.#trash) if (destination.slot === slot) this.#trash.delete(key);
   }
 
-  /** A slot that nothing refers to any more is the pool's to give away. */
-  #forgetTrash(): void {
+  /** Forgets deleted destinations that no connection refers to any more: their slots are the pool's to give away. */
+  forgetRemains(): void {
     for (const [key, { destination }] of this.#trash) {
       if (!this.#pool.referenced(destination.slot)) this.#trash.delete(key);
     }
@@ -272,6 +288,11 @@ export class PoolTable {
       `the ${this.#events.engine} engine holds at most ${most} ${what}; no traffic for ${name}`,
     );
   }
+}
+
+/** @param destination its key */
+function trashKey(service: PoolService, destination: string): string {
+  return `${serviceKey(service.id)} ${destination}`;
 }
 
 /** A scheduler that this version does not have is refused with a message elsewhere; here it chooses nobody. */

@@ -69,7 +69,13 @@ const defaultSocket = '/run/directord/control.sock';
 /** One name for each director of a network namespace: `directord`, or with a suffix when its control socket is not the usual one. */
 export function guardName(controlSocket: string): string {
   if (controlSocket === defaultSocket) return 'directord';
-  return `directord-${createHash('sha256').update(controlSocket).digest('hex').slice(0, 8)}`;
+  return `directord-${instanceName(controlSocket)}`;
+}
+
+/** `default`, or eight hexadecimal digits when its control socket is not the usual one. */
+export function instanceName(controlSocket: string): string {
+  if (controlSocket === defaultSocket) return 'default';
+  return createHash('sha256').update(controlSocket).digest('hex').slice(0, 8);
 }
 
 /**

@@ -12,6 +12,7 @@ const buckets = new Derived((pool, service) => fillBuckets(pool, service, () => 
 export const dh: Scheduler = {
   ...stateless,
   name: 'dh',
+  table: (pool, service) => buckets.of(pool, service),
 
   pick(pool, service, flow) {
     const destination = buckets.of(pool, service)[bucketOf(foldAddress(flow.family, flow.virtual))] ?? NONE;

@@ -20,6 +20,7 @@ const tables = new Derived(fillMaglev);
 export const mh: Scheduler = {
   ...stateless,
   name: 'mh',
+  table: (pool, service) => tables.of(pool, service),
 
   pick(pool, service, flow) {
     const table = tables.of(pool, service);

@@ -316,6 +316,41 @@ export class Pool {
     this.#touch(this.serviceOf(destination));
   }
 
+  /**
+   * Table change: puts in order what a process has left that died while it changed the table. Nobody else may be changing it.
+   * What schedulers remember and connections count stays as it is.
+   */
+  mend(): void {
+    this.unlock();
+    const linked = new Set<number>();
+    for (let service = 0; service < this.#size.services; service++) {
+      if (this.scheduler(service) === 0) continue;
+      let count = 0;
+      for (let d = this.head(service); d !== NONE && !linked.has(d); d = this.next(d), count++) linked.add(d);
+      this.#words[this.#serviceAt(service) + S.count] = count;
+    }
+    for (let destination = 0; destination < this.#size.destinations; destination++)
+      if (this.available(destination) && !linked.has(destination))
+        this.#setFlag(destination, AVAILABLE, false);
+  }
+
+  /** Whether a service has this slot. */
+  isService(service: number): boolean {
+    return this.scheduler(service) !== 0;
+  }
+
+  /** Whether a destination, deleted or not, has this slot: it is free when not even a connection refers to it. */
+  isDestination(destination: number): boolean {
+    return !this.#reusable(destination);
+  }
+
+  thresholds(destination: number): { readonly upper: number; readonly lower: number } {
+    return {
+      upper: this.#destination(destination, D.upper) >>> 0,
+      lower: this.#destination(destination, D.lower) >>> 0,
+    };
+  }
+
   /** The destination before this one in kernel order, or NONE. */
   previous(destination: number): number {
     let before = NONE;

@@ -18,6 +18,8 @@ export interface Scheduler {
   readonly name: string;
   /** The scheduler was attached to the service (its state words are 0), destinations may already be there. */
   attached(pool: Pool, service: number): void;
+  /** What it looks clients up in, where that follows from the destinations alone: a destination or NONE for each slot. */
+  table?(pool: Pool, service: number): Int32Array;
   /** Destinations were added, edited or removed. */
   changed(pool: Pool, service: number): void;
   /** This destination is about to be unlinked. */

@@ -20,6 +20,7 @@ const buckets = new Derived((pool, service) => fillBuckets(pool, service, (weigh
 export const sh: Scheduler = {
   ...stateless,
   name: 'sh',
+  table: (pool, service) => buckets.of(pool, service),
 
   pick(pool, service, flow) {
     const table = buckets.of(pool, service);

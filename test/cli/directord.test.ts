@@ -41,6 +41,8 @@ const defaults = {
   control: undefined,
   monitor: true,
   sysctls: [],
+  attach: 'auto',
+  connections: undefined,
 };
 
 void t.test('the argument grammar of ldirectord', async (t) => {
@@ -63,6 +65,7 @@ void t.test('the argument grammar of ldirectord', async (t) => {
     [['--engine=packet', 'restart'], undefined, 'restart', { engine: 'packet' }],
     [['--no-monitor', 'start'], undefined, 'start', { monitor: false }],
     [['x.cf', 'check'], 'x.cf', 'check', {}],
+    [['--attach', 'tc', '--connections=1000000', 'start'], undefined, 'start', { attach: 'tc', connections: 1e6 }],
     // ours are understood behind the action as well
     [['x.cf', 'start', '--engine', 'relay'], 'x.cf', 'start', { engine: 'relay' }],
     [['x.cf', '--control=/s', 'start', '--foreground'], 'x.cf', 'start', { control: '/s', foreground: true }],
@@ -101,6 +104,8 @@ void t.test('what is not understood gets the usage on stdout and exit code 255',
     [['-x', '-h'], 'Unknown option: x\n'],
     [['--engine', 'kernel', 'start'], 'Unknown engine: kernel (one of auto, relay, packet, ebpf)\n'],
     [['x.cf', 'start', '--engine'], 'Option engine requires an argument\n'],
+    [['--attach', 'xpd', 'start'], 'Unknown attachment: xpd (one of auto, xdp, tc)\n'],
+    [['--connections', '1k', 'start'], 'Option connections is a number from 1024 to 16777216: 1k\n'],
     [['--control'], 'Option control requires an argument\n'],
   ];
   for (const [words, complaint] of refused) {
@@ -166,9 +171,9 @@ void t.test('the commands about this host', async (t) => {
       'realserver x.cf --vip 10.1.0.1,10.1.0.2 --vip ::1',
       { ...realserver, marked: ['10.1.0.1', '10.1.0.2', '::1'] },
     ],
-    ['doctor', { kind: 'doctor', config: undefined, engine: 'auto' }],
-    ['doctor x.cf --engine packet', { kind: 'doctor', config: 'x.cf', engine: 'packet' }],
-    ['--engine relay doctor x.cf', { kind: 'doctor', config: 'x.cf', engine: 'relay' }],
+    ['doctor', { kind: 'doctor', config: undefined, engine: 'auto', attach: 'auto' }],
+    ['doctor x.cf --engine packet', { kind: 'doctor', config: 'x.cf', engine: 'packet', attach: 'auto' }],
+    ['--attach tc doctor x.cf', { kind: 'doctor', config: 'x.cf', engine: 'auto', attach: 'tc' }],
   ];
   for (const [words, command] of understood) {
     const { code, onHost, err } = await run(words.split(' '));

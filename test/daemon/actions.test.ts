@@ -48,6 +48,8 @@ async function perform(action: Exclude<Action, 'check'>, world: World): Promise<
         control: undefined,
         monitor: true,
         sysctls: [],
+        attach: 'auto',
+        connections: undefined,
       },
     },
     streams: { out: (text) => (seen.out += text), err: (text) => (seen.err += text) },

@@ -9,8 +9,12 @@ export interface ServerSettings {
   readonly lower?: number;
 }
 
+/** For those who have a pool and a way to pick of their own. */
+export type NewLab = (scheduler: string, flags: number, family: 4 | 6) => Lab;
+export const newLab: NewLab = (scheduler, flags, family) => new Lab(scheduler, flags, family);
+
 export class Lab {
-  readonly pool = Pool.create({ services: 2, destinations: 16 });
+  readonly pool: Pool;
   readonly service: number;
   /** Pool slots by server number: server 1 is 10.2.0.11. */
   readonly servers = new Map<number, number>();
@@ -19,7 +23,13 @@ export class Lab {
   readonly #family: 4 | 6;
   readonly #deleted = new Map<number, number>();
 
-  constructor(scheduler: string, flags = 0, family: 4 | 6 = 4) {
+  constructor(
+    scheduler: string,
+    flags = 0,
+    family: 4 | 6 = 4,
+    pool: Pool = Pool.create({ services: 2, destinations: 16 }),
+  ) {
+    this.pool = pool;
     const index = indexOf(scheduler);
     this.#scheduler = schedulerAt(index);
     this.#flags = flags;
@@ -69,9 +79,14 @@ export class Lab {
 
   /** Number of the chosen server, or undefined: refused. Nothing is counted. */
   pick(flow: Flow = flowFrom(2)): number | undefined {
-    const slot = this.#scheduler.pick(this.pool, this.service, flow);
+    const slot = this.choose(flow);
     if (slot === NONE) return undefined;
     return [...this.servers].find(([, at]) => at === slot)?.[0];
+  }
+
+  /** Pool slot of the choice, or NONE. */
+  protected choose(flow: Flow): number {
+    return this.#scheduler.pick(this.pool, this.service, flow);
   }
 
   slot(server: number): number {

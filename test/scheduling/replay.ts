@@ -1,8 +1,8 @@
 /** Does to our scheduler what was done to the kernel's, step by step of a recording. */
 import { ConnectionKey } from '../../src/connections/connection-key.ts';
 import { EXPIRATION } from '../../src/scheduling/locality.ts';
-import type { ServerSettings } from './lab.ts';
-import { Lab } from './lab.ts';
+import type { Lab, NewLab, ServerSettings } from './lab.ts';
+import { newLab } from './lab.ts';
 
 /**
  * Every step is an action, `|rs2 w0|`, or a connection with what became of it: `rs3`, `10.1.0.7:41000 rs2`,
@@ -37,10 +37,12 @@ export class Replay {
   readonly #changes: ((lab: Lab) => void)[] = [];
   readonly #settings = new Map<number, Required<ServerSettings>>();
   readonly #flow = new ConnectionKey();
+  readonly #newLab: NewLab;
   #now = 1e6;
 
-  constructor(recording: Recording) {
+  constructor(recording: Recording, withLab: NewLab = newLab) {
     this.#recording = recording;
+    this.#newLab = withLab;
     const { weights, upper, lower } = recording;
     for (const server of recording.order ?? weights.map((_, at) => at + 1)) {
       this.#add(server, { weight: weights[server - 1] ?? 0, upper, lower });
@@ -122,7 +124,7 @@ export class Replay {
     let lab = this.#services.get(virtual);
     if (lab === undefined) {
       const { scheduler, flags, family } = this.#recording;
-      lab = new Lab(
+      lab = this.#newLab(
         scheduler,
         (flags.includes('fallback') ? 1 : 0) | (flags.includes('port') ? 2 : 0),
         family,

@@ -22,13 +22,18 @@ export const beginning = 1_000_000;
 export async function tell(story: Story, subject: Subject): Promise<readonly Outcome[]> {
   const outcomes: Outcome[] = [];
   let now = beginning;
+  const ends = subject.reassembles ? undefined : datagramEnds(story.steps);
+  let pieces: [PacketStep, Told][] = [];
   for (const [i, step] of story.steps.entries()) {
     const outcome = (what: string, wanted: unknown, found: unknown) =>
       outcomes.push({ title: `${i + 1} ${what}`, wanted, found });
     if ('in' in step) {
       const { side, packet } = step.in;
       const title = `in ${side} ${packet.src} > ${packet.dst} ${packetWord(packet)}`;
-      outcome(title, ...compared(step, forwarded(subject, side, packet, now)));
+      pieces.push([step, forwarded(subject, side, packet, now)]);
+      if (ends?.has(i) === false) continue;
+      outcome(title, ...comparedDatagram(pieces));
+      pieces = [];
     } else if ('ipvsadm' in step) await subject.ipvsadm(step.ipvsadm.split(' '));
     else if ('sysctl' in step) {
       for (const [name, value] of Object.entries(step.sysctl)) subject.sysctl(name, value);
@@ -73,6 +78,34 @@ function compared(step: PacketStep, told: Told): [wanted: unknown, found: unknow
     return left ? ['pass', 'pass'] : [wanted, 'pass'];
   }
   return [wanted, found];
+}
+
+/** The steps with the last piece of a datagram, and all that are no pieces. */
+function datagramEnds(steps: readonly Step[]): ReadonlySet<number> {
+  const datagrams = steps.map((step, i) => ('in' in step ? (datagramOf(step) ?? i) : undefined));
+  return new Set(datagrams.flatMap((name, i) => (name !== undefined && datagrams[i + 1] !== name ? [i] : [])));
+}
+
+/** Names the datagram that it is a piece of. */
+function datagramOf({ in: { packet } }: PacketStep): string | undefined {
+  const { src, dst, id, mf, offset } = packet;
+  return mf === true || offset !== undefined ? `${src} ${dst} ${id}` : undefined;
+}
+
+/** Of one packet, or of all pieces of a datagram: where they need not wait for each other, what comes out in which order is open. */
+function comparedDatagram(pieces: readonly [PacketStep, Told][]): [wanted: unknown, found: unknown] {
+  const [[last, told]] = pieces.slice(-1) as [[PacketStep, Told]];
+  if (pieces.length === 1) return compared(last, told);
+  const wanted = pieces.flatMap(([{ out }]) => out);
+  const found = pieces.flatMap(([, { out }]) => out);
+  const verdict = pieces.every(([, { verdict }]) => verdict === told.verdict) ? told.verdict : 'sent';
+  const sortedWanted = byOffset(wanted);
+  const [, told2] = compared({ ...last, out: sortedWanted }, { verdict, out: byOffset(found) });
+  return [sortedWanted, told2];
+}
+
+function byOffset(frames: readonly Sent[]): Sent[] {
+  return frames.toSorted((a, b) => (a.packet.offset ?? 0) - (b.packet.offset ?? 0));
 }
 
 function leftToStack({ in: { side, packet }, out }: PacketStep): boolean {

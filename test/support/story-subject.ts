@@ -2,14 +2,8 @@
  * The engine that the stories are told to: the packet engine's forwarder with everything that is pure, in the place of the stories.
  * One function builds it, so that a story knows nothing of how it is made.
  */
-import type { NamesSource } from '../../src/cli/directoradm-addresses.ts';
-import { parseCommand } from '../../src/cli/directoradm-command.ts';
-import { formatListing, versionLine } from '../../src/cli/directoradm-listing.ts';
-import { numericNaming } from '../../src/cli/directoradm-naming.ts';
-import { Director } from '../../src/director/director.ts';
 import { addressWords } from '../../src/engines/address-words.ts';
 import type { ConnectionEntry } from '../../src/engines/engine.ts';
-import { unpackReport } from '../../src/engines/packed-report.ts';
 import type { Destinations } from '../../src/engines/packet/forwarding/destinations.ts';
 import type { Egress } from '../../src/engines/packet/forwarding/egress.ts';
 import { isLoopback, NO_HOP, Place } from '../../src/engines/packet/forwarding/egress.ts';
@@ -17,11 +11,10 @@ import { parseMarkRules } from '../../src/engines/packet/marks/iptables-marks.ts
 import { MarkRules } from '../../src/engines/packet/marks/mark-rules.ts';
 import { PacketTable } from '../../src/engines/packet/packet-table.ts';
 import { Verdict } from '../../src/engines/packet/forwarding/verdict.ts';
-import { readVsSettings } from '../../src/engines/packet/forwarding/vs-settings.ts';
-import { sortListing } from '../../src/observe/listing-order.ts';
-import { listServices } from '../../src/observe/listing.ts';
-import { RateEstimator } from '../../src/observe/rates.ts';
+import { readVsSettings } from '../../src/engines/vs-settings.ts';
 import type { IpPacket } from '../../src/wire/ip-packet.ts';
+import type { ListingOption } from './story-director.ts';
+import { StoryDirector } from './story-director.ts';
 import type { Side, Story } from './story.ts';
 
 export interface Forwarded {
@@ -33,6 +26,8 @@ export interface Forwarded {
 
 /** Times are milliseconds of one clock, that never goes back. */
 export interface Subject {
+  /** Whether fragments wait for the others of their datagram, so that nothing comes out before the last one is in. */
+  readonly reassembles: boolean;
   /** The words of one ipvsadm command line that changes the table or the timeouts. */
   ipvsadm(words: readonly string[]): Promise<void>;
   /** A name below net.ipv4.vs. */
@@ -42,7 +37,7 @@ export interface Subject {
   advance(now: number): void;
   connections(now: number): readonly ConnectionEntry[];
   /** Text that `ipvsadm -L -n` prints, with `--stats`, with `--persistent-conn`. */
-  listing(option: '' | '--stats' | '--persistent-conn'): string;
+  listing(option: ListingOption): string;
 }
 
 /** With the story's sysctls, marks, MTU and table in force at time `now`. */
@@ -52,18 +47,12 @@ export async function createSubject(story: Story, now: number): Promise<Subject>
   return subject;
 }
 
-const formats = { '': 'plain', '--stats': 'stats', '--persistent-conn': 'persistent-conn' } as const;
-
-const noNames: NamesSource = {
-  host: (name: string) => Promise.reject(new Error(`a story names hosts by address, not ${name}`)),
-  service: () => undefined,
-} as unknown as NamesSource;
-
 class PacketSubject implements Subject {
+  readonly reassembles = true;
   readonly #settings;
   readonly #place: StoryPlace;
   readonly #table: PacketTable;
-  readonly #director: Director;
+  readonly #director: StoryDirector;
   #now: number;
 
   constructor(story: Story, now: number) {
@@ -93,17 +82,13 @@ class PacketSubject implements Subject {
     });
     if (place === undefined) throw new Error('no egress was asked for');
     this.#place = place;
-    this.#director = new Director({
-      applied: (verb) => {
-        this.#table.apply([verb]);
-      },
+    this.#director = new StoryDirector((verb) => {
+      this.#table.apply([verb]);
     });
   }
 
-  async ipvsadm(words: readonly string[]): Promise<void> {
-    const command = await parseCommand(words, 'ipvsadm', noNames);
-    if (command.command !== 'apply') throw new Error(`${words.join(' ')} changes nothing`);
-    this.#director.apply(command.verb, 'story');
+  ipvsadm(words: readonly string[]): Promise<void> {
+    return this.#director.ipvsadm(words);
   }
 
   sysctl(name: string, value: number): void {
@@ -131,14 +116,8 @@ class PacketSubject implements Subject {
     return this.#table.rows(now);
   }
 
-  listing(option: '' | '--stats' | '--persistent-conn'): string {
-    const services = listServices(
-      this.#director.services(),
-      unpackReport(this.#table.report()),
-      new RateEstimator(),
-    );
-    const options = { format: formats[option], exact: false, naming: numericNaming };
-    return `${versionLine}\n${formatListing(sortListing(services), options)}`;
+  listing(option: ListingOption): string {
+    return this.#director.listing(option, this.#table.report());
   }
 }
 

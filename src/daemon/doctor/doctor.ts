@@ -4,7 +4,7 @@ import type { Streams } from '../../cli/directord.ts';
 import type { Configuration } from '../../config/model.ts';
 import { Director } from '../../director/director.ts';
 import type { EngineName } from '../../engines/engine.ts';
-import { chooseEngine } from '../engine-choice.ts';
+import { chooseEngine, idleOptions } from '../engine-choice.ts';
 import { loadOrExplain } from '../load.ts';
 import type { User } from '../places.ts';
 import { refusals } from '../refusals.ts';
@@ -19,7 +19,7 @@ export async function doctor(command: DoctorCommand, streams: Streams, { uid }: 
   if (typeof loaded === 'number') return loaded;
   const virtuals = loaded?.virtuals ?? [];
   const { engine, findings } = await examineEngine(command, loaded);
-  const all = [...findings, ...examine(await gather(virtuals, { engine, uid }), virtuals)];
+  const all = [...findings, ...examine(await gather(virtuals, { engine, uid, attach: command.attach }), virtuals)];
   streams.out(`${loaded?.file ?? 'this host'}, ${engine} engine\n${report(all)}`);
   return all.some(({ level }) => level === 'fail') ? 1 : 0;
 }
@@ -31,11 +31,8 @@ async function examineEngine(
 ): Promise<{ readonly engine: EngineName; readonly findings: readonly Finding[] }> {
   const silent = { info: () => undefined, problem: () => undefined };
   try {
-    const { engine } = await chooseEngine(wished, silent, new Director({ applied: () => undefined }), {
-      guard: '',
-      offloads: '',
-      sysctls: [],
-    });
+    const director = new Director({ applied: () => undefined });
+    const { engine } = await chooseEngine(wished, silent, director, idleOptions);
     const refused = configuration === undefined ? [] : refusals(configuration, engine);
     const findings = refused.map(({ at, message }) =>
       fail(`${engine.name} engine`, `${at === undefined ? '' : `line ${at.line}: `}${message}`),

@@ -1,5 +1,6 @@
 /** Every check that there is, in the order of a packet's way: this host, the virtual addresses, the real servers. */
 import type { Virtual } from '../../config/model.ts';
+import { attachments } from './checks/attachments.ts';
 import { firewall } from './checks/firewall.ts';
 import { mtu } from './checks/mtu.ts';
 import { conntrack, kernelIpvs, listeners, offloads } from './checks/others.ts';
@@ -19,6 +20,7 @@ type Check = (facts: Facts, subject: Subject) => readonly Finding[];
 const checks: readonly Check[] = [
   tools,
   offloads,
+  attachments,
   reversePath,
   routing,
   arpSettings,

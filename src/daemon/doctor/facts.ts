@@ -2,6 +2,7 @@
  * Everything the doctor knows about this host, gathered once. The checks are functions of these facts alone, so that
  * each can be tried with a fault that no test machine has.
  */
+import type { AttachChoice } from '../../engines/ebpf/attach-choice.ts';
 import type { EngineName } from '../../engines/engine.ts';
 import type { InterfaceAddress, Link, Neighbour, Route } from '../../platform/netlink.ts';
 import type { Address, Family } from '../../util/ip.ts';
@@ -33,6 +34,8 @@ export interface Facts {
   readonly unloadable: ReadonlyMap<string, string>;
   /** For each Ethernet interface the offloads that are on and break forwarding in user space. */
   readonly offloads: ReadonlyMap<string, readonly string[]>;
+  /** For each interface where the ebpf engine would attach itself, and why; undefined when that cannot be told. */
+  readonly attachments?: ReadonlyMap<string, AttachChoice>;
 }
 
 /** A socket that waits for connections or packets. */

@@ -15,7 +15,7 @@ import type { PoolDestination } from '../pool-table.ts';
 import type { SetChange } from '../../util/counted-set.ts';
 import { CountedSet } from '../../util/counted-set.ts';
 import { ABSENT, EndpointMap } from './forwarding/endpoint-map.ts';
-import { FTP, protocolNumber } from './forwarding/services.ts';
+import { FTP, protocolNumber } from '../service-facts.ts';
 
 /** A service, or what is left of it, with the destinations that may have connections. */
 export interface Claimant {

@@ -28,7 +28,7 @@ import type { ForwarderParts } from './forwarding/parts.ts';
 import { refusal } from './refusal.ts';
 import { Services } from './forwarding/services.ts';
 import { Drops } from './forwarding/verdict.ts';
-import type { VsSettings } from './forwarding/vs-settings.ts';
+import type { VsSettings } from '../vs-settings.ts';
 
 export interface PacketTableOptions {
   readonly size: PoolSize;

@@ -3,7 +3,7 @@ import type { Engine, EngineEvents } from '../engine.ts';
 import type { TableSource } from '../child-engine.ts';
 import { createChildEngine } from '../child-engine.ts';
 import { siblingModule } from '../../util/sibling-module.ts';
-import { readVsSettings } from './forwarding/vs-settings.ts';
+import { readVsSettings } from '../vs-settings.ts';
 import { refusal } from './refusal.ts';
 
 export interface PacketOptions {

@@ -21,13 +21,13 @@ import { wordsAddress } from '../address-words.ts';
 import type { FromForwarder, Request, ToForwarder } from '../child-protocol.ts';
 import { Claiming } from './claiming.ts';
 import { FrameEgress } from './hops/frame-egress.ts';
-import { captureLinks, ownAddresses } from './capture/interfaces.ts';
+import { captureLinks, ownAddresses } from '../interfaces.ts';
 import { Interfaces } from './capture/captured-interfaces.ts';
 import { NextHops } from './hops/next-hops.ts';
 import { PacketTable } from './packet-table.ts';
 import { Unanswered } from './unanswered.ts';
 import { dropReasons, Verdict } from './forwarding/verdict.ts';
-import { readVsSettings } from './forwarding/vs-settings.ts';
+import { readVsSettings } from '../vs-settings.ts';
 
 const size: PoolSize = { services: 16384, destinations: 65536 };
 const mostConnections = 2 ** 22;

@@ -1,22 +1,6 @@
-/** What the packet engine cannot do, in words that name the directive and the engine that can. */
-import type { DestinationSettings, ServiceId, ServiceSettings } from '../../director/table.ts';
-import { schedulerIndex } from '../../scheduling/registry.ts';
+/** What the packet engine cannot do. */
+import type { Engine } from '../engine.ts';
+import { forwardingRefusal } from '../forwarding-refusal.ts';
 
-/** Why the packet engine cannot forward for such a service, or to such a destination of it; undefined when it can. */
-export function refusal(
-  service: ServiceId,
-  settings: ServiceSettings,
-  destination?: DestinationSettings,
-): string | undefined {
-  if (destination !== undefined) return undefined;
-  if (service.kind === 'address' && service.protocol === 'sctp') {
-    return 'the packet engine forwards tcp and udp only: no engine of this version forwards sctp';
-  }
-  if (schedulerIndex(settings.scheduler) === undefined) {
-    return `scheduler ${settings.scheduler} is not in this version of directord`;
-  }
-  if (settings.proxyProtocol !== 'none') {
-    return 'the packet engine forwards packets as they are: proxyprotocol needs the relay engine';
-  }
-  return undefined;
-}
+export const refusal: Engine['refuses'] = (service, settings, destination) =>
+  forwardingRefusal('packet', service, settings, destination);

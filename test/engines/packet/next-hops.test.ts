@@ -1,6 +1,6 @@
 import t from 'tap';
 import { addressWords } from '../../../src/engines/address-words.ts';
-import { captureLinks, ownAddresses } from '../../../src/engines/packet/capture/interfaces.ts';
+import { captureLinks, ownAddresses } from '../../../src/engines/interfaces.ts';
 import { HOP_NONE, NextHops } from '../../../src/engines/packet/hops/next-hops.ts';
 import type { Address } from '../../../src/util/ip.ts';
 import { advertisement, arp, describe, FakeNetlink, ipPacket, link, mac, route } from './fake-network.ts';

@@ -6,7 +6,7 @@ import { Director } from '../../../src/director/director.ts';
 import type { Forwarding } from '../../../src/director/table.ts';
 import { ipipTunnel } from '../../../src/director/table.ts';
 import { PacketTable } from '../../../src/engines/packet/packet-table.ts';
-import { readVsSettings } from '../../../src/engines/packet/forwarding/vs-settings.ts';
+import { readVsSettings } from '../../../src/engines/vs-settings.ts';
 import { addressBytes } from '../../../src/util/ip.ts';
 import type { Ends } from './forge.ts';
 import { icmp, ip, protocols, put16, sealHeader, tcp, udp } from './forge.ts';

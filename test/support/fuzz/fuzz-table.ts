@@ -1,7 +1,7 @@
 /** A packet engine in the fuzzer's place, small enough that its limits are met. */
 import { PacketTable } from '../../../src/engines/packet/packet-table.ts';
-import { readVsSettings } from '../../../src/engines/packet/forwarding/vs-settings.ts';
-import type { VsSettings } from '../../../src/engines/packet/forwarding/vs-settings.ts';
+import { readVsSettings } from '../../../src/engines/vs-settings.ts';
+import type { VsSettings } from '../../../src/engines/vs-settings.ts';
 import type { Sent } from './place.ts';
 import { FuzzPlace } from './place.ts';
 

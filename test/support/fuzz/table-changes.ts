@@ -10,7 +10,7 @@ import type {
 import { ipipTunnel } from '../../../src/director/table.ts';
 import type { Verb } from '../../../src/director/verbs.ts';
 import { DirectorError } from '../../../src/director/verbs.ts';
-import type { VsSettings } from '../../../src/engines/packet/forwarding/vs-settings.ts';
+import type { VsSettings } from '../../../src/engines/vs-settings.ts';
 import { familyOf } from '../../../src/util/ip.ts';
 import { virtual } from './place.ts';
 import type { Random } from './random.ts';

@@ -12,7 +12,10 @@ const packages = {
     ['cap', 'apt-get install libpcap0.8'],
     ['raw-socket', 'npm rebuild raw-socket'],
   ],
-  ebpf: [['koffi', 'npm install']],
+  ebpf: [
+    ['koffi', 'npm install'],
+    ['libbpf', 'apt-get install libbpf1'],
+  ],
 } as const;
 
 export function tools(facts: Facts, { virtuals }: Subject): readonly Finding[] {

@@ -1,5 +1,6 @@
 /** Looks at this host: everything that the checks of the doctor want to know, in one go of at most a few seconds. */
 import { existsSync, readFileSync } from 'node:fs';
+import type { AttachMode } from '../../../engines/ebpf/attach-choice.ts';
 import type { EngineName } from '../../../engines/engine.ts';
 import type { Virtual } from '../../../config/model.ts';
 import { whyNotLoadable } from '../../../platform/loadable.ts';
@@ -11,6 +12,7 @@ import type { Address } from '../../../util/ip.ts';
 import { systemClock } from '../../../util/clock.ts';
 import type { Facts } from '../facts.ts';
 import { isLoopback } from '../subject.ts';
+import { gatherAttachments } from './attachments.ts';
 import { gatherChains } from './firewall.ts';
 import { readKernelServices } from './kernel-services.ts';
 import { gatherListeners } from './listeners.ts';
@@ -24,6 +26,7 @@ const patience = 1500;
 export interface Host {
   readonly engine: EngineName;
   readonly uid: number;
+  readonly attach: AttachMode;
 }
 
 export async function gather(virtuals: readonly Virtual[], host: Host): Promise<Facts> {
@@ -35,6 +38,7 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
     const addresses = netlink.addresses();
     const remote = servers.filter((server) => !addresses.some(({ address }) => address === server));
     const pings = await pingAll(remote);
+    const attachments = host.engine === 'ebpf' ? await gatherAttachments(links, host.attach) : undefined;
     return {
       engine: host.engine,
       root,
@@ -52,7 +56,8 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
       chains: root ? gatherChains(runToolSync) : undefined,
       conntrack: readConntrack(),
       missingTools: new Set(['nft', 'iptables'].filter((tool) => runToolSync(tool, ['--version']).missing)),
-      unloadable: unloadable(),
+      unloadable: new Map([...unloadable(), ...(typeof attachments === 'string' ? [['libbpf', attachments] as const] : [])]),
+      ...(typeof attachments === 'object' && { attachments }),
       offloads: new Map(
         links.filter(({ ethernet, up }) => ethernet && up).map(({ name }) => [name, offloadsOn(name)]),
       ),
@@ -90,8 +95,9 @@ const general = [
   'net/ipv6/conf/all/forwarding',
   'net/ipv4/ip_nonlocal_bind',
   'net/ipv6/ip_nonlocal_bind',
+  'net/core/bpf_jit_enable',
 ];
-const ofInterfaces = ['rp_filter', 'arp_ignore', 'arp_announce', 'send_redirects'];
+const ofInterfaces = ['rp_filter', 'arp_ignore', 'arp_announce', 'send_redirects', 'forwarding'];
 
 function readSettings(interfaces: readonly string[]): ReadonlyMap<string, number> {
   const conf = ['all', ...interfaces].flatMap((name) =>

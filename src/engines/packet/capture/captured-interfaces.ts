@@ -5,7 +5,7 @@ import type { Link, Netlink } from '../../../platform/netlink.ts';
 import type { OffloadRecord } from '../../../platform/offload-record.ts';
 import type { RingSlots } from '../../../platform/offloads.ts';
 import { lowerInterfaces, withLargeSlots } from '../../../platform/offloads.ts';
-import { captureLinks, ethernetLinks } from './interfaces.ts';
+import { captureLinks, ethernetLinks } from '../../interfaces.ts';
 
 /** Programs on this host are clients of modest pace. */
 const loopbackRingBytes = 4 << 20;

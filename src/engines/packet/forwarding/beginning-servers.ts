@@ -2,7 +2,7 @@
  * Real servers that may begin connections: NAT servers of UDP services with a persistence engine. What such a server sends is
  * sent on from the virtual address, though no client has spoken before.
  */
-import { protocolNumber } from './services.ts';
+import { protocolNumber } from '../../service-facts.ts';
 import type { PoolDestination, PoolService } from '../../pool-table.ts';
 import { addressWords } from '../../address-words.ts';
 import { NONE } from '../../../scheduling/pool.ts';

@@ -5,12 +5,8 @@
 import type { DestinationId, DestinationSettings, ServiceId } from '../../../director/table.ts';
 import type { Outer } from '../../../wire/encapsulation.ts';
 import { addressWords } from '../../address-words.ts';
+import { Method, methodOf, protocolsOf } from '../../service-facts.ts';
 import { ABSENT, EndpointMap } from './endpoint-map.ts';
-import { protocolNumber } from './services.ts';
-
-/** Forwarding methods, with IPVS's numbers. */
-export const Method = { masq: 0, local: 1, tunnel: 2, direct: 3 } as const;
-export type Method = (typeof Method)[keyof typeof Method];
 
 export interface Server {
   readonly family: 4 | 6;
@@ -32,7 +28,7 @@ export class Destinations {
 
   set(slot: number, id: DestinationId, settings: DestinationSettings): void {
     const { family, words } = addressWords(id.address);
-    const method = methods[settings.forwarding];
+    const method = methodOf(settings.forwarding);
     const { type: kind, port, checksum } = settings.tunnel;
     const tunnel = method === Method.tunnel ? { kind, port, checksum: checksum !== 'nocsum' } : undefined;
     this.#servers[slot] = { family, words, port: id.port, method, tunnel };
@@ -49,8 +45,7 @@ export class Destinations {
   /** Counts a destination in (1) or out (-1) of {@link answers}. */
   count(service: ServiceId, id: DestinationId, change: 1 | -1): void {
     const { family, words } = addressWords(id.address);
-    const protocols = service.kind === 'address' ? [service.protocol] : (['tcp', 'udp'] as const);
-    for (const protocol of protocols.map(protocolNumber)) {
+    for (const protocol of protocolsOf(service)) {
       const known = this.#endpoints.get(protocol, family, words, id.port);
       const count = (known === ABSENT ? 0 : known) + change;
       if (count > 0) this.#endpoints.set(protocol, family, words, id.port, count);
@@ -58,5 +53,3 @@ export class Destinations {
     }
   }
 }
-
-const methods = { masq: Method.masq, gate: Method.direct, ipip: Method.tunnel, local: Method.local } as const;

@@ -19,7 +19,7 @@ import { completeChecksum, hasPartialChecksum } from '../../../wire/checksum.ts'
 import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
 import { Protocol } from '../../../wire/protocols.ts';
 import { decrementTtl, rewriteSource } from '../../../wire/rewrite.ts';
-import { Method } from './destinations.ts';
+import { Method } from '../../service-facts.ts';
 import { NO_HOP, Place } from './egress.ts';
 import { keyOfFlow, keyOfReply } from './flow-keys.ts';
 import { IcmpErrors } from './icmp-errors.ts';

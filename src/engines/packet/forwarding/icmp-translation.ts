@@ -13,7 +13,7 @@ import { IpPacket, Malformed } from '../../../wire/ip-packet.ts';
 import { Protocol } from '../../../wire/protocols.ts';
 import { decrementTtl, rewriteDestination, rewriteSource } from '../../../wire/rewrite.ts';
 import type { Server } from './destinations.ts';
-import { Method } from './destinations.ts';
+import { Method } from '../../service-facts.ts';
 import { NO_HOP } from './egress.ts';
 import { keyOfFlow, keyOfReply } from './flow-keys.ts';
 import type { IcmpErrors } from './icmp-errors.ts';

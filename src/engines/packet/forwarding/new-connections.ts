@@ -14,7 +14,7 @@ import { engineData } from './engine-data.ts';
 import type { ForwarderParts } from './parts.ts';
 import { REPLIED } from './parts.ts';
 import type { PacketService } from './services.ts';
-import { FTP, FTP_DATA } from './services.ts';
+import { FTP, FTP_DATA } from '../../service-facts.ts';
 import type { Traffic } from './traffic.ts';
 import { Drop, Verdict } from './verdict.ts';
 

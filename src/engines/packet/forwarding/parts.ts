@@ -9,7 +9,7 @@ import type { Destinations } from './destinations.ts';
 import type { Egress } from './egress.ts';
 import type { Services } from './services.ts';
 import type { Drops } from './verdict.ts';
-import type { VsSettings } from './vs-settings.ts';
+import type { VsSettings } from '../../vs-settings.ts';
 
 export interface ForwarderParts {
   readonly pool: Pool;

@@ -3,14 +3,13 @@
  * mark, exact endpoint, FTP's data ports, port 0.
  */
 import type { PersistentService } from '../../../connections/persistence.ts';
-import { TCP, UDP } from '../../../connections/protocols.ts';
+import { TCP } from '../../../connections/protocols.ts';
 import type { ServiceId, ServiceSettings } from '../../../director/table.ts';
 import { serviceFamily } from '../../../director/table.ts';
 import { addressWords } from '../../address-words.ts';
+import { coversEveryPort, FTP, FTP_DATA, protocolNumber, servicePort } from '../../service-facts.ts';
 import { ABSENT, EndpointMap } from './endpoint-map.ts';
 
-export const FTP = 21;
-export const FTP_DATA = 20;
 const UNPRIVILEGED = 1024;
 
 export interface PacketService {
@@ -110,14 +109,10 @@ export class Services {
 
 function describe(slot: number, id: ServiceId, settings: ServiceSettings): PacketService {
   const mark = id.kind === 'fwmark' ? id.mark : 0;
-  const port = id.kind === 'fwmark' ? 0 : id.port;
+  const port = servicePort(id);
   const words = id.kind === 'fwmark' ? new Int32Array(4) : addressWords(id.address).words;
   const { persistence: timeout, netmask, onePacket, persistenceEngine: engine } = settings;
   const persistent =
-    timeout > 0 ? { timeout, netmask, mark, everyPort: port === 0 || port === FTP, engine } : undefined;
+    timeout > 0 ? { timeout, netmask, mark, everyPort: coversEveryPort(id), engine } : undefined;
   return { slot, words, port, mark, onePacket, engine, persistent };
-}
-
-export function protocolNumber(protocol: 'tcp' | 'udp' | 'sctp'): number {
-  return protocol === 'tcp' ? TCP : protocol === 'udp' ? UDP : 132;
 }

@@ -13,7 +13,7 @@ import { encapsulate, overhead } from '../../../wire/encapsulation.ts';
 import { fragment } from '../../../wire/fragmentation.ts';
 import { segment } from '../../../wire/segmentation.ts';
 import { decrementTtl, rewriteDestination } from '../../../wire/rewrite.ts';
-import { Method } from './destinations.ts';
+import { Method } from '../../service-facts.ts';
 import type { Server } from './destinations.ts';
 import { NO_HOP, Place } from './egress.ts';
 import type { Egress } from './egress.ts';

@@ -1,8 +1,8 @@
-/** Which of this host's interfaces the packet engine captures on, and which addresses are its own. */
-import type { InterfaceAddress, Link } from '../../../platform/netlink.ts';
-import type { Address } from '../../../util/ip.ts';
+/** Which of this host's interfaces the engines that forward packets look at, and which addresses are its own. */
+import type { InterfaceAddress, Link } from '../platform/netlink.ts';
+import type { Address } from '../util/ip.ts';
 
-/** Those that can be captured on now: the ones that are up. */
+/** Those that packets come by now: the ones that are up. */
 export function captureLinks(links: readonly Link[]): Link[] {
   return ethernetLinks(links).filter(({ up }) => up);
 }

@@ -1,0 +1,47 @@
+/* The director in the kernel: xdp_director for interfaces whose driver runs XDP, tc_director for all. XDP does the common path and
+ * leaves everything else, untouched, to tc on the same interface. See native-notes/ebpf-engine.md. */
+#include "forward.h"
+#include "rare.h"
+#include "sweep.h"
+
+SEC("xdp")
+int xdp_director(struct xdp_md *context) {
+  int verdict = forward(context, true);
+  return verdict == RARE ? XDP_PASS : verdict;
+}
+
+SEC("tc")
+int tc_director(struct __sk_buff *context) {
+  int verdict = forward(context, false);
+  if (verdict != RARE) return verdict;
+  bpf_tail_call(context, &steps, STEP_RARE);
+  return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int tc_rare(struct __sk_buff *context) { return rare(context); }
+
+/* Run once by user space, never attached: starts the timer that ends what is past its time. */
+SEC("tc")
+int sweep_start(struct __sk_buff *context) {
+  u32 first = 0;
+  struct sweeper *sweeper = bpf_map_lookup_elem(&sweepers, &first);
+  if (!sweeper) return 1;
+  bpf_timer_init(&sweeper->timer, &sweepers, 1 /* CLOCK_MONOTONIC */); /* fails where a former daemon did it: as well */
+  if (bpf_timer_set_callback(&sweeper->timer, sweep_tick)) return 2;
+  return bpf_timer_start(&sweeper->timer, PERIOD, 0) ? 3 : 0;
+}
+
+/* Run by tests, never attached: one whole turn of all tables of tests' sizes. */
+SEC("tc")
+int sweep(struct __sk_buff *context) {
+  struct settings *settings = the_settings();
+  if (!settings) return 1;
+  u32 now = now_tick(settings);
+  for (u32 table = 0; table < TABLES; table++)
+    for (u32 from = 0; from < 64 * PIECE; from += PIECE)
+      if (from < buckets_of(table)) sweep_at(table, from, now);
+  return 0;
+}
+
+char directord_license[] SEC("license") = "Dual BSD/GPL";

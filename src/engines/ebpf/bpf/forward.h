@@ -1,0 +1,283 @@
+/* The common path, XDP's and tc's: TCP and UDP of known and new flows, NAT, direct routing and plain tunnels. It changes nothing before it
+ * knows that it can do all of it; else it says RARE, and tc's longer way (slow.h) does it.
+ *
+ *   read  ->  the packet's flow  -> of a client:  state, counters -> to_server
+ *                                -> of a server:  state, counters -> to_client
+ *                                -> none: place() -> as of a client
+ */
+#ifndef DIRECTORD_FORWARD_H
+#define DIRECTORD_FORWARD_H
+#include "checksum.h"
+#include "context.h"
+#include "new-flow.h"
+
+#define IPV4_PLAIN 0x45 /* version 4, no options */
+#define UDP_HEADER sizeof(struct udphdr)
+#define TCP_HEADER sizeof(struct tcphdr)
+#define HEADERS(family) (ETH_HLEN + ((family) == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
+
+/* ---- reading. 0, or RARE; PASS_IT for what the director has no business with. */
+
+#define PASS_IT (-3)
+
+inline_function int read_transport(void *data, void *end, const int family, struct packet *packet) {
+  void *transport = data + HEADERS(family);
+  packet->transport = HEADERS(family);
+  if (packet->protocol == IPPROTO_TCP) {
+    struct tcphdr *tcp = transport;
+    if ((void *)(tcp + 1) > end || tcp->doff < 5 || packet->length < HEADERS(family) - ETH_HLEN + tcp->doff * 4) return RARE;
+    packet->ports = *(u32 *)tcp;
+    packet->tcp_flags = ((u8 *)tcp)[13];
+    return 0;
+  }
+  struct udphdr *udp = transport;
+  if ((void *)(udp + 1) > end || packet->length < HEADERS(family) - ETH_HLEN + sizeof(*udp)) return RARE;
+  packet->ports = *(u32 *)udp;
+  packet->tcp_flags = 0;
+  return 0;
+}
+
+inline_function int read4(void *data, void *end, u64 frame, struct packet *packet) {
+  struct iphdr *ip = data + ETH_HLEN;
+  if ((void *)(ip + 1) > end) return RARE;
+  packet->family = 4;
+  packet->protocol = ip->protocol;
+  packet->ttl = ip->ttl;
+  packet->length = bpf_ntohs(ip->tot_len);
+  packet->source[0] = ip->saddr;
+  packet->target[0] = ip->daddr;
+  if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) return ip->protocol == IPPROTO_ICMP ? RARE : PASS_IT;
+  if (*(u8 *)ip != IPV4_PLAIN || ip->frag_off & bpf_htons(0x3fff) || ip->ttl <= 1 || packet->length + ETH_HLEN > frame) return RARE;
+  return read_transport(data, end, 4, packet);
+}
+
+inline_function int read6(void *data, void *end, u64 frame, struct packet *packet) {
+  struct ipv6hdr *ip = data + ETH_HLEN;
+  if ((void *)(ip + 1) > end) return RARE;
+  packet->family = 6;
+  packet->protocol = ip->nexthdr;
+  packet->ttl = ip->hop_limit;
+  packet->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+  copy_address(packet->source, ip->saddr.in6_u.u6_addr32, 6);
+  copy_address(packet->target, ip->daddr.in6_u.u6_addr32, 6);
+  switch (ip->nexthdr) {
+  case IPPROTO_TCP:
+  case IPPROTO_UDP:
+    break;
+  case IPPROTO_ICMPV6:
+  case IPPROTO_HOPOPTS:
+  case IPPROTO_ROUTING:
+  case IPPROTO_FRAGMENT:
+  case IPPROTO_DSTOPTS:
+    return RARE;
+  default:
+    return PASS_IT;
+  }
+  if (*(u8 *)ip >> 4 != 6 || ip->hop_limit <= 1 || packet->length + ETH_HLEN > frame) return RARE;
+  return read_transport(data, end, 6, packet);
+}
+
+/* ---- rewriting */
+
+/* The checksum of TCP or UDP after its addresses and one port changed. tc's packets may have none yet, for hardware to make: the kernel knows. */
+inline_function int fix_transport_checksum(void *context, const bool xdp, const struct packet *packet, const u32 *old, const u32 *new,
+                                           u16 old_port, u16 new_port) {
+  const bool tcp = packet->protocol == IPPROTO_TCP;
+  const u32 at = HEADERS(packet->family) + (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
+  u64 change = change_address(old, new, packet->family);
+  if (!xdp) {
+    u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+    u64 sum = (change & 0xffffffff) + (change >> 32);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    if (bpf_l4_csum_replace(context, at, 0, sum, BPF_F_PSEUDO_HDR | flags)) return -1;
+    return old_port == new_port ? 0 : bpf_l4_csum_replace(context, at, old_port, new_port, sizeof(u16) | flags);
+  }
+  void *data = frame_data(context, xdp);
+  u16 *checksum = data + at;
+  if ((void *)(checksum + 1) > frame_end(context, xdp)) return -1;
+  u16 sum = changed_checksum(*checksum, change + (u16)~old_port + new_port);
+  *checksum = tcp || sum ? sum : 0xffff;
+  return 0;
+}
+
+inline_function void write_ethernet(void *data, const struct hop *hop) { __builtin_memcpy(data, hop->to, 2 * ETH_ALEN); }
+
+/* TTL and, of NAT, one address and one port. `client` says which: the packet comes from a client, so its target changes. */
+inline_function int rewrite(void *context, const bool xdp, const int family, const struct packet *packet, const struct hop *hop,
+                            const bool client, const u32 *address, u16 port) {
+  const u32 *old = client ? packet->target : packet->source;
+  const u16 old_port = client ? target_port(packet) : source_port(packet);
+  if (address && fix_transport_checksum(context, xdp, packet, old, address, old_port, port)) return -1;
+  void *data = frame_data(context, xdp);
+  void *end = frame_end(context, xdp);
+  void *transport = data + HEADERS(family);
+  if (transport + sizeof(u32) > end) return -1;
+  write_ethernet(data, hop);
+  if (address) ((u16 *)transport)[client ? 1 : 0] = port;
+  if (family == 4) {
+    struct iphdr *ip = data + ETH_HLEN;
+    u64 change = (u16)~bpf_htons(0x0100) + 0ull;
+    ip->ttl--;
+    if (address) {
+      change += change32(*old, *address);
+      if (client) ip->daddr = *address;
+      else ip->saddr = *address;
+    }
+    ip->check = changed_checksum(ip->check, change);
+    return 0;
+  }
+  struct ipv6hdr *ip = data + ETH_HLEN;
+  ip->hop_limit--;
+  if (address) copy_address(client ? ip->daddr.in6_u.u6_addr32 : ip->saddr.in6_u.u6_addr32, address, 6);
+  return 0;
+}
+
+inline_function bool has_checksum(void *context, const bool xdp, const struct packet *packet) {
+  if (packet->protocol != IPPROTO_UDP) return true;
+  struct udphdr *udp = frame_data(context, xdp) + HEADERS(packet->family);
+  return (void *)(udp + 1) <= frame_end(context, xdp) && udp->check != 0;
+}
+
+/* ---- a client's packet */
+
+inline_function bool fits(void *context, const bool xdp, const struct packet *packet, u32 mtu) {
+  return packet->length <= mtu || is_merged(context, xdp);
+}
+
+/* Whether its server can be reached by the common path at this moment. */
+inline_function bool is_simple(void *context, const bool xdp, const struct packet *packet, const struct server *server, u32 method, u32 now) {
+  if (server->hop.second != second_of(now) || server->flags & SERVER_LOCAL || method == LOCAL || method == TUNNEL) return false;
+  if (xdp && server->hop.interface & HOP_NO_XDP) return false;
+  if (!fits(context, xdp, packet, server->hop.mtu)) return false;
+  return method != MASQ || has_checksum(context, xdp, packet);
+}
+
+/* State and time. A SYN of a known flow is rare, but for the first packet of a new one. */
+inline_function void take_in(const int family, const struct settings *settings, const struct packet *packet, u32 reference,
+                             struct flow *forward, u32 now) {
+  if (packet->protocol == IPPROTO_TCP) {
+    bool quiet = forward->state == TCP_ESTABLISHED && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+    if (likely(quiet)) {
+      if (now - forward->seen <= FRESH) return;
+      forward->timeout = settings->tcp_timeouts[TCP_ESTABLISHED];
+      forward->seen = now;
+      if (likely(reference >> 30 == FULL)) return;
+    }
+    forward->seen = now;
+    step(family, settings, reference, forward, (forward->flags & FLOW_METHOD) == MASQ ? INPUT : INPUT_ONLY, packet->tcp_flags);
+    return;
+  }
+  if (now - forward->seen > FRESH) {
+    forward->timeout = settings->udp_timeout;
+    forward->seen = now;
+  }
+  if (likely(reference >> 30 == FULL)) return;
+  if (forward->state != UDP_NEW) confirm(family, reference);
+  else forward->state = UDP_BEGUN;
+}
+
+inline_function int to_server(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet,
+                              u32 reference, bool is_new, u32 now) {
+  struct flow *forward = flow_at(family, reference);
+  if (!forward) return RARE;
+  struct pool_destination *destination = destination_at(forward->server);
+  struct server *server = server_at(forward->server);
+  if (!destination || !server || !(destination->flags & DESTINATION_AVAILABLE)) return RARE;
+  if (!is_new) {
+    if (packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN) return RARE;
+    if (now - forward->seen > FRESH && is_past(family, forward, now)) return RARE;
+  }
+  u32 method = forward->flags & FLOW_METHOD;
+  if (!is_simple(context, xdp, packet, server, method, now)) return RARE;
+  u16 port = forward->new_port;
+  count_in(forward->server, packet->length);
+  take_in(family, settings, packet, reference, forward, now);
+  if (rewrite(context, xdp, family, packet, &server->hop, true, method == MASQ ? server->address : NULL, port)) return drop(xdp);
+  return send_to(context, xdp, server->hop.interface);
+}
+
+/* ---- a server's packet */
+
+inline_function void take_out(const int family, const struct settings *settings, const struct packet *packet, struct flow *reply,
+                              struct flow *forward, u32 now) {
+  u32 reference = reply->peer;
+  reply->seen = now;
+  if (!(forward->flags & FLOW_REPLIED)) set_flag(forward, FLOW_REPLIED);
+  if (packet->protocol == IPPROTO_TCP) {
+    step(family, settings, reference, forward, OUTPUT, packet->tcp_flags);
+    return;
+  }
+  forward->timeout = settings->udp_timeout;
+  set_template_flag(family, forward, FLOW_ASSURED);
+  confirm(family, reference);
+}
+
+inline_function int to_client(void *context, const bool xdp, const int family, const struct settings *settings, const struct packet *packet,
+                              u32 reference, u32 now) {
+  struct flow *reply = flow_at(family, reference);
+  if (!reply) return RARE;
+  if (reply->hop.second != four_seconds_of(now) || !fits(context, xdp, packet, reply->hop.mtu)) return RARE;
+  if (xdp && reply->hop.interface & HOP_NO_XDP) return RARE;
+  if (!has_checksum(context, xdp, packet)) return RARE;
+  const struct hop hop = reply->hop;
+  const u16 port = reply->new_port;
+  u32 address[4];
+  copy_address(address, family == 4 ? &reply->new_address : ((struct flow6 *)reply)->new_address, family);
+  const bool quiet = packet->protocol == IPPROTO_TCP
+    ? reply->state == TCP_ESTABLISHED && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK
+    : true;
+  if (unlikely(!quiet || reference >> 30 != FULL || now - reply->seen > FRESH)) {
+    struct flow *forward = flow_at(family, reply->peer);
+    if (!forward || is_past(family, forward, now)) return RARE;
+    take_out(family, settings, packet, reply, forward, now);
+  }
+  count_out(reply->server, packet->length);
+  if (rewrite(context, xdp, family, packet, &hop, false, address, port)) return drop(xdp);
+  return send_to(context, xdp, hop.interface);
+}
+
+/* ---- both */
+
+inline_function int forward_packet(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet) {
+  u32 now = now_tick(settings);
+  u32 reference = flow_find(family, packet);
+  struct flow *flow = flow_at(family, reference);
+  if (likely(flow != NULL)) {
+    if (flow->flags & FLOW_REPLY) return to_client(context, xdp, family, settings, packet, reference, now);
+    return to_server(context, xdp, family, settings, packet, reference, false, now);
+  }
+  /* what needs a look at marks, unknown replies or the packet's data */
+  if (settings->marks | settings->nat_icmp_send | settings->engines) return RARE;
+  struct placed placed;
+  switch (place(family, packet, 0, now, &placed)) {
+  case PLACE_MADE:
+    return to_server(context, xdp, family, settings, packet, placed.reference, true, now);
+  case PLACE_DROP:
+    return drop(xdp);
+  case PLACE_PASS:
+    return pass(xdp);
+  default:
+    return RARE;
+  }
+}
+
+inline_function int forward(void *context, const bool xdp) {
+  void *data = frame_data(context, xdp);
+  void *end = frame_end(context, xdp);
+  struct settings *settings = the_settings();
+  struct packet packet;
+  if (!settings || data + ETH_HLEN > end) return pass(xdp);
+  u16 type = ((struct ethhdr *)data)->h_proto;
+  if (type == bpf_htons(ETH_P_IP)) {
+    if (settings->services4 == 0) return pass(xdp);
+    int read = read4(data, end, frame_length(context, xdp, data, end), &packet);
+    if (read != 0) return read == RARE ? RARE : pass(xdp);
+    return forward_packet(context, xdp, 4, settings, &packet);
+  }
+  if (type != bpf_htons(ETH_P_IPV6) || settings->services6 == 0) return pass(xdp);
+  int read = read6(data, end, frame_length(context, xdp, data, end), &packet);
+  if (read != 0) return read == RARE ? RARE : pass(xdp);
+  return forward_packet(context, xdp, 6, settings, &packet);
+}
+
+#endif

@@ -1,0 +1,130 @@
+/* Reads any IP packet in tc, with options, extension headers, and as a fragment. */
+#ifndef DIRECTORD_READ_H
+#define DIRECTORD_READ_H
+#include "context.h"
+
+/* What of a packet only the longer way asks for. */
+struct details {
+  u32 header;     /* bytes of the IP header; of IPv6 with all extensions before the transport header */
+  u32 fragment;   /* of IPv6: offset of the fragment header in the frame, or 0 */
+  u32 id;         /* of the fragment, network order; IPv4's in the lower half */
+  u16 offset;     /* of the fragment, bytes */
+  u8 tos;
+  u8 next_header_at; /* of IPv6: offset, from the IP header on, of the byte that names the transport protocol */
+  bool is_fragment;
+  bool more_fragments;
+  bool dont_fragment;
+  bool source_routed;
+};
+
+enum read_result { READ_DONE, READ_MALFORMED, READ_NOT_IP };
+
+#define EXTENSIONS 6
+
+inline_function u32 read_ports(struct __sk_buff *context, struct packet *packet, const struct details *details) {
+  struct { u32 ports; u32 more[2]; u8 offset, flags; u16 window; } tcp;
+  u32 left = packet->length - details->header;
+  if (details->offset > 0) return READ_DONE;
+  if (packet->protocol == IPPROTO_TCP) {
+    if (bpf_skb_load_bytes(context, packet->transport, &tcp, sizeof(tcp))) return READ_MALFORMED;
+    u32 header = (tcp.offset >> 4) * 4;
+    if (header < 20 || left < 20 || (left < header && !details->more_fragments)) return READ_MALFORMED;
+    packet->ports = tcp.ports;
+    packet->tcp_flags = tcp.flags;
+    return READ_DONE;
+  }
+  if (packet->protocol != IPPROTO_UDP) return READ_DONE;
+  struct udphdr udp;
+  if (left < sizeof(udp) || bpf_skb_load_bytes(context, packet->transport, &udp, sizeof(udp))) return READ_MALFORMED;
+  packet->ports = *(u32 *)&udp;
+  return READ_DONE;
+}
+
+inline_function bool is_source_routed4(struct __sk_buff *context, u32 header) {
+  u8 options[40] = {};
+  u32 length = (header - 20) & 63;
+  if (length == 0 || length > 40 || bpf_skb_load_bytes(context, ETH_HLEN + 20, options, length)) return false;
+  u32 at = 0;
+  for (int i = 0; i < 40 && at < length && at < 40; i++) {
+    u8 type = options[at];
+    if (type == 131 || type == 137) return true;
+    if (type == 0) return false;
+    u32 step = type == 1 || at + 1 >= 40 ? 1 : options[at + 1];
+    if (step == 0) return false;
+    at += step;
+  }
+  return false;
+}
+
+inline_function u32 read_any4(struct __sk_buff *context, struct packet *packet, struct details *details) {
+  struct iphdr ip;
+  if (bpf_skb_load_bytes(context, ETH_HLEN, &ip, sizeof(ip))) return READ_MALFORMED;
+  u32 header = (*(u8 *)&ip & 15) * 4;
+  packet->length = bpf_ntohs(ip.tot_len);
+  if (*(u8 *)&ip >> 4 != 4 || header < sizeof(ip) || packet->length < header || packet->length + ETH_HLEN > context->len) return READ_MALFORMED;
+  packet->family = 4;
+  packet->protocol = ip.protocol;
+  packet->ttl = ip.ttl;
+  packet->source[0] = ip.saddr;
+  packet->target[0] = ip.daddr;
+  packet->transport = ETH_HLEN + header;
+  u16 fragment = bpf_ntohs(ip.frag_off);
+  details->header = header;
+  details->tos = ip.tos;
+  details->id = ip.id;
+  details->offset = (fragment & 0x1fff) * 8;
+  details->more_fragments = fragment & 0x2000;
+  details->dont_fragment = fragment & 0x4000;
+  details->is_fragment = details->offset > 0 || details->more_fragments;
+  details->source_routed = is_source_routed4(context, header);
+  return read_ports(context, packet, details);
+}
+
+inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, struct details *details) {
+  struct ipv6hdr ip;
+  if (bpf_skb_load_bytes(context, ETH_HLEN, &ip, sizeof(ip))) return READ_MALFORMED;
+  packet->length = sizeof(ip) + bpf_ntohs(ip.payload_len);
+  if (*(u8 *)&ip >> 4 != 6 || packet->length + ETH_HLEN > context->len) return READ_MALFORMED;
+  packet->family = 6;
+  packet->ttl = ip.hop_limit;
+  copy_address(packet->source, ip.saddr.in6_u.u6_addr32, 6);
+  copy_address(packet->target, ip.daddr.in6_u.u6_addr32, 6);
+  details->tos = (bpf_ntohs(*(u16 *)&ip) >> 4) & 0xff;
+  details->dont_fragment = true;
+  u32 at = sizeof(ip);
+  u32 name_at = offsetof(struct ipv6hdr, nexthdr);
+  u8 next = ip.nexthdr;
+#pragma unroll
+  for (int i = 0; i < EXTENSIONS; i++) {
+    struct { u8 next, length; u16 offset; u32 id; } extension;
+    if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS && next != IPPROTO_FRAGMENT) break;
+    if (bpf_skb_load_bytes(context, ETH_HLEN + at, &extension, sizeof(extension))) return READ_MALFORMED;
+    name_at = at;
+    if (next == IPPROTO_FRAGMENT) {
+      u16 offset = bpf_ntohs(extension.offset);
+      details->fragment = ETH_HLEN + at;
+      details->id = extension.id;
+      details->offset = offset & 0xfff8;
+      details->more_fragments = offset & 1;
+      details->is_fragment = true;
+      at += sizeof(extension);
+    } else at += (extension.length + 1) * 8;
+    next = extension.next;
+    if (details->offset > 0) break;
+  }
+  if (at > packet->length) return READ_MALFORMED;
+  packet->protocol = next;
+  packet->transport = ETH_HLEN + at;
+  details->header = at;
+  details->next_header_at = name_at;
+  return read_ports(context, packet, details);
+}
+
+static __noinline u32 read_any(struct __sk_buff *context, struct packet *packet, struct details *details) {
+  u16 type;
+  if (bpf_skb_load_bytes(context, offsetof(struct ethhdr, h_proto), &type, sizeof(type))) return READ_NOT_IP;
+  if (type == bpf_htons(ETH_P_IP)) return read_any4(context, packet, details);
+  return type == bpf_htons(ETH_P_IPV6) ? read_any6(context, packet, details) : READ_NOT_IP;
+}
+
+#endif

@@ -1,0 +1,131 @@
+/**
+ * The records that BPF programs and TypeScript share, as bpf/types.h has them: offsets in bytes and the numbers that stand in them. A
+ * test has the C compiler compare both. Machine's order is little endian.
+ */
+
+export const Rules = {
+  bytes: 64,
+  address: 0,
+  mark: 16,
+  persistence: 20,
+  netmask: 24,
+  port: 40,
+  protocol: 42,
+  family: 43,
+  flags: 44,
+  seconds: 48,
+  netmaskSetting: 52,
+  serial: 56,
+} as const;
+
+export const RulesFlag = { onePacket: 1, everyPort: 2, sip: 4, proxyV1: 8, proxyV2: 16 } as const;
+
+export const Server = {
+  bytes: 128,
+  address: 0,
+  port: 16,
+  family: 18,
+  method: 19,
+  tunnel: 20,
+  tunnelChecksum: 21,
+  tunnelPort: 22,
+  flags: 24,
+  hop: 28,
+  pathMtu: 48,
+  pathMtuTick: 52,
+  serial: 56,
+  source: 60,
+} as const;
+
+export const ServerFlag = { local: 1, loopback: 2 } as const;
+
+export const Life = { free: 0, taken: 1, live: 2 } as const;
+
+export const FlowFlag = { reply: 4, template: 32, assured: 64 } as const;
+
+/** Of IPv4; of IPv6 the head of {@link Flow6}. */
+export const Flow = {
+  bytes: 64,
+  life: 0,
+  seen: 4,
+  source: 8,
+  target: 12,
+  ports: 16,
+  protocol: 20,
+  flags: 21,
+  state: 22,
+  newAddress: 24,
+  newPort: 28,
+  peer: 32,
+  server: 36,
+  timeout: 40,
+} as const;
+
+export const Flow6 = { bytes: 128, source: 64, target: 80 } as const;
+
+/** Slots of a bucket. */
+export const ways = 4;
+
+/** References name a slot: its table in the two top bits. */
+export const noSlot = 0xffff_ffff;
+export const indexMask = 0x3fff_ffff;
+export const FlowTable = { full: 0, half: 1, templates: 2 } as const;
+
+export const Endpoint = { bytes: 20, address: 0, port: 16, protocol: 18, family: 19 } as const;
+
+/** Five numbers of 64 bits: the order is that of `counterNames`. */
+export const Traffic = {
+  bytes: 40,
+  connections: 0,
+  inPackets: 8,
+  outPackets: 16,
+  inBytes: 24,
+  outBytes: 32,
+} as const;
+
+export const Settings = {
+  bytes: 256,
+  clock: 0,
+  services4: 4,
+  services6: 8,
+  marks: 12,
+  ftp: 16,
+  everyPort: 20,
+  engines: 24,
+  udpTimeout: 28,
+  tcpTimeouts: 32,
+  newTcpTimeout: 76,
+  connReuseMode: 80,
+  expireNodestConn: 84,
+  expireQuiescentTemplate: 88,
+  sloppyTcp: 92,
+  pmtuDisc: 96,
+  natIcmpSend: 100,
+  secureTcp: 104,
+  dropPacket: 108,
+  amDroprate: 112,
+  mssClamp: 116,
+  capture: 120,
+  markRules: 124,
+  seed: 128,
+  untilDrop: 192,
+  identification: 196,
+  used: 200,
+  refused: 224,
+} as const;
+
+/** Entries of every slot table; sh and dh need 256 of them. */
+export const slotTableEntries = 4096;
+
+/** What stays out of every record; for the names of pins, so that programs never meet records of another version. */
+const revision = 1;
+
+/** Differs when any record does. */
+export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Flow, Flow6, ways, Endpoint, Traffic, Settings]))}`;
+
+/** FNV-1a. */
+function fingerprint(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}

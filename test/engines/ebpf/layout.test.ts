@@ -1,0 +1,76 @@
+/** The compiler says whether both sides of the shared records mean the same bytes. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import t from 'tap';
+import * as layout from '../../../src/engines/ebpf/layout.ts';
+
+const headers = join(import.meta.dirname, '../../../src/engines/ebpf/bpf');
+
+/** C's name, if it is not that of TypeScript with underscores. */
+const structs = {
+  rules: layout.Rules,
+  server: layout.Server,
+  flow: layout.Flow,
+  flow6: layout.Flow6,
+  endpoint: layout.Endpoint,
+  traffic: layout.Traffic,
+  tally: { bytes: layout.Traffic.bytes },
+  settings: layout.Settings,
+} as const;
+
+const numbers: readonly (readonly [c: string, typescript: number])[] = [
+  ...named('RULES', layout.RulesFlag),
+  ...named('SERVER', layout.ServerFlag),
+  ...named('FLOW', layout.FlowFlag),
+  ...named('', layout.Life),
+  ...named('', layout.FlowTable),
+  ['WAYS', layout.ways],
+  ['NO_SLOT', layout.noSlot],
+  ['INDEX_MASK', layout.indexMask],
+  ['TCP_STATES', 11],
+];
+
+function named(prefix: string, values: Readonly<Record<string, number>>): (readonly [string, number])[] {
+  return Object.entries(values).map(([name, value]) => {
+    const word = snake(name).toUpperCase();
+    return [prefix === '' ? word : `${prefix}_${word}`, value] as const;
+  });
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function compile(lines: readonly string[]) {
+  const source = ['#include <stddef.h>', '#include "types.h"', ...lines].join('\n');
+  return spawnSync(
+    'clang',
+    ['-target', 'bpf', '-I', headers, '-I/usr/include/x86_64-linux-gnu', '-fsyntax-only', '-x', 'c', '-'],
+    { input: source, encoding: 'utf8' },
+  ).stderr;
+}
+
+function assertion(c: string, value: number): string {
+  return `_Static_assert(${c} == ${value}, "${c}");`;
+}
+
+t.test('every record and number is where C has it', (t) => {
+  const lines = Object.entries(structs).flatMap(([struct, { bytes, ...fields }]) => [
+    // an array's entries begin at multiples of eight bytes; keys do not
+    assertion(
+      struct === 'endpoint' ? 'sizeof(struct endpoint)' : `(sizeof(struct ${struct}) + 7) / 8 * 8`,
+      bytes,
+    ),
+    ...Object.entries(fields).map(([field, at]) =>
+      assertion(`offsetof(struct ${struct}, ${snake(field)})`, at),
+    ),
+  ]);
+  lines.push(...numbers.map(([c, value]) => assertion(c, value)));
+  t.ok(lines.length > 80, `${lines.length} assertions`);
+  t.equal(compile(lines), '');
+  t.match(
+    compile([assertion('offsetof(struct rules, mark)', layout.Rules.mark + 4)]),
+    /failed/,
+  );
+  t.end();
+});
