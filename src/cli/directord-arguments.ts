@@ -165,7 +165,8 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
   if (!monitor && action === 'check') problems.push('With --no-monitor there is no configuration to check');
   if (!monitor && config !== undefined)
     problems.push(`With --no-monitor no configuration is read: ${config}`);
-  if (problems.length > 0 || !isEngineChoice(engine) || !isAttachChoice(attach)) return { kind: 'usage', problems };
+  if (problems.length > 0 || !isEngineChoice(engine) || !isAttachChoice(attach))
+    return { kind: 'usage', problems };
   if (has('h', '?', 'help')) return { kind: 'help' };
   if (has('v', 'version')) return { kind: 'version' };
   if (!isAction(action)) {

@@ -28,7 +28,9 @@ export function adopt(
     }
   }
   const destinations = services.reduce((sum, service) => sum + service.destinations.length, 0);
-  events.info(`Goes on with ${services.length} services and ${destinations} servers that it found in the table`);
+  events.info(
+    `Goes on with ${services.length} services and ${destinations} servers that it found in the table`,
+  );
 }
 
 /** What was right when it was entered may be refused now: the address of a server has become a broadcast address. */

@@ -52,7 +52,8 @@ export async function chooseEngine(
     return { engine: await relay(), reason: 'relay, because the others need root' };
   }
   const slower = new FirstThatStarts(await packet(), await relay(), events);
-  if (!ebpfIsComplete) return { engine: slower, reason: 'packet, the best that this version of directord has' };
+  if (!ebpfIsComplete)
+    return { engine: slower, reason: 'packet, the best that this version of directord has' };
   return {
     engine: new FirstThatStarts(await ebpf(), slower, events),
     reason: 'ebpf, the fastest',

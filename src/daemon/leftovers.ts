@@ -3,9 +3,13 @@ import { existsSync } from 'node:fs';
 import { bpffs } from '../engines/ebpf/pins.ts';
 import type { EngineEvents } from '../engines/engine.ts';
 
-/** For a daemon that runs with another engine. */
-export async function removeLeftovers(instance: string, events: EngineEvents): Promise<void> {
-  if (!existsSync(bpffs())) return;
-  const { removeEbpf } = await import('../engines/ebpf/ebpf.ts');
+/** For a daemon that runs with another engine. @param instance of the daemon: see `instanceName` */
+export async function removeLeftovers(
+  instance: string,
+  events: EngineEvents,
+  isRoot = process.geteuid?.() === 0,
+): Promise<void> {
+  if (!isRoot || !existsSync(bpffs())) return;
+  const { removeEbpf } = await import('../engines/ebpf/remove.ts');
   removeEbpf(instance, events);
 }

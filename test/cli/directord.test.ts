@@ -65,7 +65,12 @@ void t.test('the argument grammar of ldirectord', async (t) => {
     [['--engine=packet', 'restart'], undefined, 'restart', { engine: 'packet' }],
     [['--no-monitor', 'start'], undefined, 'start', { monitor: false }],
     [['x.cf', 'check'], 'x.cf', 'check', {}],
-    [['--attach', 'tc', '--connections=1000000', 'start'], undefined, 'start', { attach: 'tc', connections: 1e6 }],
+    [
+      ['--attach', 'tc', '--connections=1000000', 'start'],
+      undefined,
+      'start',
+      { attach: 'tc', connections: 1e6 },
+    ],
     // ours are understood behind the action as well
     [['x.cf', 'start', '--engine', 'relay'], 'x.cf', 'start', { engine: 'relay' }],
     [['x.cf', '--control=/s', 'start', '--foreground'], 'x.cf', 'start', { control: '/s', foreground: true }],

@@ -1,37 +1,70 @@
-/** `make stories`: a line for each kind of story, who told it, and whether the packet engine does the same. */
+/** `make stories`: a line for each kind of story, who told it, and which engines do the same. The ebpf engine's programs need root. */
 import { isDeepStrictEqual } from 'node:util';
+import { noObject } from '../support/ebpf-director-supply.ts';
+import { skip } from '../support/ebpf-place.ts';
+import { EbpfStories } from '../support/ebpf-story-subject.ts';
 import { beginning, tell } from '../support/story-runner.ts';
+import type { Subject } from '../support/story-subject.ts';
 import { createSubject } from '../support/story-subject.ts';
 import type { Story } from '../support/story.ts';
 import { readStories } from '../support/story.ts';
 
-interface Row {
-  stories: number;
-  kernel: number;
-  equal: number;
+interface Teller {
+  readonly name: string;
+  readonly subject: (story: Story) => Promise<Subject>;
+  readonly different: string[];
 }
 
-const rows = new Map<string, Row>();
+const notHere = skip || noObject;
+const ebpf = notHere === false ? new EbpfStories() : undefined;
+const tellers: readonly Teller[] = [
+  { name: 'packet', subject: (story) => createSubject(story, beginning), different: [] },
+  ...(ebpf === undefined
+    ? []
+    : (['xdp', 'tc'] as const).map((kind) => ({
+        name: `ebpf ${kind}`,
+        subject: (story: Story) => ebpf.subject(story, kind, beginning),
+        different: [],
+      }))),
+];
+
+/** By kind of story: how many there are, how many the kernel told, how many each teller tells as it should be. */
+const rows = new Map<string, number[]>();
 const byHand: string[] = [];
-const different: string[] = [];
-for (const story of readStories()) {
-  const row = rows.get(kindOf(story)) ?? { stories: 0, kernel: 0, equal: 0 };
-  rows.set(kindOf(story), row);
-  row.stories += 1;
-  if (toldByKernel(story)) row.kernel += 1;
-  else byHand.push(`${story.name}: ${story.source.replace('by hand: ', '')}`);
-  if (await isEqual(story)) row.equal += 1;
-  else different.push(story.name);
+const stories = readStories();
+for (const story of stories) {
+  if (!toldByKernel(story)) byHand.push(`${story.name}: ${story.source.replace('by hand: ', '')}`);
+  const equal: boolean[] = [];
+  for (const teller of tellers) {
+    equal.push(await isEqual(story, teller));
+    if (equal.at(-1) === false) teller.different.push(story.name);
+  }
+  const columns = [true, toldByKernel(story), ...equal].map(Number);
+  for (const name of [kindOf(story), 'all']) {
+    const row = rows.get(name);
+    rows.set(
+      name,
+      columns.map((column, i) => column + (row?.[i] ?? 0)),
+    );
+  }
 }
+ebpf?.close();
 
-print('stories', 'all', 'kernel', 'equal');
-for (const [kind, { stories, kernel, equal }] of rows) print(kind, stories, kernel, equal);
+const all = rows.get('all') ?? [];
+rows.delete('all');
+print('stories', 'all', 'kernel', ...tellers.map(({ name }) => name));
+for (const [kind, columns] of rows) print(kind, ...columns);
+print('all', ...all);
 process.stdout.write(`\nNot told by the kernel (${byHand.length}):\n${byHand.join('\n')}\n`);
-process.stdout.write(`\nDifferent (${different.length}): ${different.join(' ') || 'none'}\n`);
-process.exitCode = different.length === 0 ? 0 : 1;
+if (notHere !== false) process.stdout.write(`\nThe ebpf engine was not asked: ${notHere}\n`);
+for (const { name, different } of tellers)
+  process.stdout.write(`\nDifferent, ${name} (${different.length}): ${different.join(' ') || 'none'}\n`);
+process.exitCode = tellers.every(({ different }) => different.length === 0) ? 0 : 1;
 
 function print(kind: string, ...columns: readonly (string | number)[]): void {
-  process.stdout.write(`${kind.padEnd(24)}${columns.map((column) => String(column).padStart(8)).join('')}\n`);
+  process.stdout.write(
+    `${kind.padEnd(24)}${columns.map((column) => String(column).padStart(10)).join('')}\n`,
+  );
 }
 
 /** The first word of its name, and of names by hand the third: `masq`, `persistence`. */
@@ -43,7 +76,12 @@ function toldByKernel({ source }: Story): boolean {
   return source.startsWith('Linux');
 }
 
-async function isEqual(story: Story): Promise<boolean> {
-  const outcomes = await tell(story, await createSubject(story, beginning));
-  return outcomes.every(({ wanted, found }) => isDeepStrictEqual(wanted, found));
+async function isEqual(story: Story, { subject }: Teller): Promise<boolean> {
+  try {
+    const outcomes = await tell(story, await subject(story));
+    return outcomes.every(({ wanted, found }) => isDeepStrictEqual(wanted, found));
+  } catch (error) {
+    process.stdout.write(`${story.name}: ${String(error)}\n`);
+    return false;
+  }
 }

@@ -21,7 +21,7 @@ import { openFiles } from './lab/open-files.ts';
 import { directoradm, directord, helper, which } from './lab/paths.ts';
 import type { Finished, Program } from './lab/program.ts';
 import { isAlive, signalIfAlive, textOf } from './lab/processes.ts';
-import { detachMountsBelow } from '../support/mounts.ts';
+import { detachMountsBelow, mountBpffs } from '../support/mounts.ts';
 import { waitFor } from '../support/until.ts';
 import { WebServer, type Addresses } from './lab/web-server.ts';
 
@@ -32,7 +32,7 @@ export type LabKind = 'namespaces' | 'loopback';
 
 export interface LabOptions extends Partial<NetworkOptions> {
   /** What {@link Lab.startDirectord} starts. */
-  readonly engine?: 'relay' | 'packet';
+  readonly engine?: 'relay' | 'packet' | 'ebpf';
   /** The web servers serve there too. */
   readonly secondPort?: number;
 }
@@ -73,7 +73,7 @@ export class Lab {
   /** What one process may have open. */
   readonly openFiles: number;
   readonly env: NodeJS.ProcessEnv;
-  readonly #engine: 'relay' | 'packet';
+  readonly #engine: 'relay' | 'packet' | 'ebpf';
   readonly #network: Network | undefined;
   readonly #running = new Set<Program>();
 
@@ -104,6 +104,8 @@ export class Lab {
       LC_ALL: 'C',
       DIRECTORD_CONTROL: join(this.directory, 'control.sock'),
       DIRECTORD_RUN_DIR: join(this.directory, 'run'),
+      // what is pinned outlives the mount namespaces that `ip netns exec` makes
+      DIRECTORD_BPFFS: join(this.directory, 'bpf'),
     };
     const { limit, prefix } = openFiles();
     const surroundings: Surroundings = { env: this.env, prefix, running: this.#running };
@@ -129,6 +131,7 @@ export class Lab {
     this.vip = kind === 'namespaces' ? virtual.inet : '127.0.0.100';
     this.port = kind === 'namespaces' ? 80 : 8000;
     try {
+      if (engine === 'ebpf') mountBpffs(this.pinned);
       this.#network?.build(sites);
       this.client = host('client');
       this.director = host('director');
@@ -144,6 +147,11 @@ export class Lab {
   /** The URL of the virtual service. */
   get url(): string {
     return `http://${this.vip}${this.port === 80 ? '' : `:${this.port}`}/`;
+  }
+
+  /** Where the ebpf engine pins things. */
+  get pinned(): string {
+    return join(this.directory, 'bpf');
   }
 
   get logfile(): string {

@@ -3,17 +3,21 @@
  * needs no other sizes.
  */
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { MapType } from '../../src/platform/bpf/bpf-map.ts';
 import type { BpfMap } from '../../src/platform/bpf/bpf-map.ts';
 import { Settings } from '../../src/engines/ebpf/layout.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
-import { directorObject, loadDirector } from '../../src/engines/ebpf/program.ts';
+import { loadDirector } from '../../src/engines/ebpf/program.ts';
 import type { TableSizes } from '../../src/engines/ebpf/table-sizes.ts';
 import { mapEntries } from '../../src/engines/ebpf/table-sizes.ts';
 import type { Story } from './story.ts';
 
-/** Built, or for who works on it: DIRECTORD_BPF_OBJECT. */
-const objectPath = process.env['DIRECTORD_BPF_OBJECT'] ?? directorObject;
+/** Compiled, this file is in dist/tools/test/support. */
+const compiled = import.meta.url.includes('/dist/tools/');
+const built = new URL(`${compiled ? '../../..' : '../../dist'}/engines/ebpf/directord.bpf.o`, import.meta.url);
+/** What `make build` compiled, or for who works on it: DIRECTORD_BPF_OBJECT. */
+const objectPath = process.env['DIRECTORD_BPF_OBJECT'] ?? fileURLToPath(built);
 
 /** Why there is no object to load, or false. */
 export const noObject = existsSync(objectPath) ? false : `${objectPath} is missing: make build`;

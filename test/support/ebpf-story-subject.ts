@@ -133,8 +133,9 @@ class EbpfSubject implements Subject {
   }
 
   connections(now: number): readonly ConnectionEntry[] {
+    // a moment later, even for what packets of just now have written
     this.#setClock(now);
-    return this.#table.rows(monotonicTicks());
+    return this.#table.rows(monotonicTicks() + coarse);
   }
 
   listing(option: ListingOption): string {

@@ -83,7 +83,9 @@ function compared(step: PacketStep, told: Told): [wanted: unknown, found: unknow
 /** The steps with the last piece of a datagram, and all that are no pieces. */
 function datagramEnds(steps: readonly Step[]): ReadonlySet<number> {
   const datagrams = steps.map((step, i) => ('in' in step ? (datagramOf(step) ?? i) : undefined));
-  return new Set(datagrams.flatMap((name, i) => (name !== undefined && datagrams[i + 1] !== name ? [i] : [])));
+  return new Set(
+    datagrams.flatMap((name, i) => (name !== undefined && datagrams[i + 1] !== name ? [i] : [])),
+  );
 }
 
 /** Names the datagram that it is a piece of. */
@@ -110,7 +112,8 @@ function byOffset(frames: readonly Sent[]): Sent[] {
 
 function leftToStack({ in: { side, packet }, out }: PacketStep): boolean {
   const [only] = out;
-  if (only === undefined || out.length > 1) return false;
+  // a free number is one that the director picked
+  if (only === undefined || out.length > 1 || JSON.stringify(only).includes('"any"')) return false;
   if (only.to === 'local') return same(only.packet, packet);
   if (side === 'client' && isVirtual(packet.dst)) return false;
   const ttl = packet.ttl ?? 64;

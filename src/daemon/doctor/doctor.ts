@@ -19,7 +19,10 @@ export async function doctor(command: DoctorCommand, streams: Streams, { uid }: 
   if (typeof loaded === 'number') return loaded;
   const virtuals = loaded?.virtuals ?? [];
   const { engine, findings } = await examineEngine(command, loaded);
-  const all = [...findings, ...examine(await gather(virtuals, { engine, uid, attach: command.attach }), virtuals)];
+  const all = [
+    ...findings,
+    ...examine(await gather(virtuals, { engine, uid, attach: command.attach }), virtuals),
+  ];
   streams.out(`${loaded?.file ?? 'this host'}, ${engine} engine\n${report(all)}`);
   return all.some(({ level }) => level === 'fail') ? 1 : 0;
 }

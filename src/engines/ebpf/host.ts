@@ -16,11 +16,15 @@ const INTERFACE_NO_ETHERNET = 2;
 
 export interface HostParts {
   readonly netlink: Pick<Netlink, 'addresses' | 'route'>;
-  readonly ownAddresses: Pick<BpfMap, 'update' | 'delete'> & Partial<Pick<BpfMap, 'keys'>>;
-  readonly interfaces: Pick<BpfMap, 'update' | 'delete'> & Partial<Pick<BpfMap, 'keys'>>;
+  readonly ownAddresses: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
+  readonly interfaces: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
   /** The map `servers`, by slots of destinations. */
   readonly servers: DataView;
+  problem?(message: string): void;
 }
+
+/** Entries that both maps have room for. */
+const room = 4096;
 
 export class Host {
   readonly #parts: HostParts;
@@ -36,11 +40,22 @@ export class Host {
   /** @param redirectable interfaces that take what XDP sends to them */
   refresh(links: readonly Link[], redirectable: ReadonlySet<number>): void {
     const addresses = this.#parts.netlink.addresses();
-    this.#own.set(ownAddresses(addresses).map((address) => [addressKey(address), one]));
+    this.#own.set(
+      this.#fitting('addresses', ownAddresses(addresses)).map((address) => [addressKey(address), one]),
+    );
     this.#interfaces.set(
-      links.map((link) => [word(link.index), interfaceValue(link, addresses, redirectable.has(link.index))]),
+      this.#fitting('interfaces', links).map((link) => [
+        word(link.index),
+        interfaceValue(link, addresses, redirectable.has(link.index)),
+      ]),
     );
     this.refreshServers();
+  }
+
+  #fitting<Item>(what: string, all: readonly Item[]): readonly Item[] {
+    if (all.length > room)
+      this.#parts.problem?.(`this host has ${all.length} ${what}: the ebpf engine knows the first ${room}`);
+    return all.slice(0, room);
   }
 
   /** Of every destination, or of those with one of these addresses: whether it is this host, and from which address tunnels go to it. */
@@ -88,7 +103,7 @@ class MapContent {
   constructor(map: HostParts['interfaces']) {
     this.#map = map;
     // what the daemon before wrote, in unknown state
-    for (const key of map.keys?.() ?? []) this.#written.set(key.toString('hex'), Buffer.alloc(0));
+    for (const key of map.keys()) this.#written.set(key.toString('hex'), Buffer.alloc(0));
   }
 
   set(entries: readonly (readonly [key: Buffer, value: Buffer])[]): void {

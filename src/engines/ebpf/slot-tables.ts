@@ -16,13 +16,13 @@ const shape = {
 };
 
 export class SlotTables {
-  readonly #map: BpfMap;
+  readonly #map: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
   readonly #pool: Pool;
   /** Services that have one. */
   readonly #present = new Set<number>();
 
   /** @param map `slot_tables` */
-  constructor(map: BpfMap, pool: Pool) {
+  constructor(map: Pick<BpfMap, 'update' | 'delete' | 'keys'>, pool: Pool) {
     this.#map = map;
     this.#pool = pool;
   }

@@ -5,8 +5,9 @@ const tickNanoseconds = 2 ** 20;
 /** Longer times could not be told from negative ones: 26 days. */
 const mostTicks = 2 ** 31 - 1;
 
+/** Whole ones: nothing lasts longer than it was told. */
 export function ticksOf(seconds: number): number {
-  return Math.min(mostTicks, Math.round((seconds * 1e9) / tickNanoseconds));
+  return Math.min(mostTicks, Math.floor((seconds * 1e9) / tickNanoseconds));
 }
 
 export function secondsOf(ticks: number): number {

@@ -1,4 +1,4 @@
-/** Tables over real maps of the kernel, small and of this process alone, without any program. */
+/** Tables over real maps of the kernel, small and of this process alone, without packets. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,15 +24,39 @@ export const sizes: TableSizes = {
   templates: { 4: 64, 6: 64 },
 };
 
+/** The map of the programs' steps names some. */
+const source = `
+#include "maps.h"
+SEC("tc") int tc_rare(struct __sk_buff *context) { return 0; }
+char _license[] SEC("license") = "GPL";
+`;
+
 let object: string | undefined;
 
-/** Path of an object that has all maps, and no program. */
+/** Path of an object that has all maps, and no program that does anything. */
 export function mapsObject(): string {
   if (object !== undefined) return object;
   object = join(folder, 'maps.bpf.o');
-  const includes = ['-I', headers, `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`];
-  const options = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', ...includes, '-c', '-x', 'c', '-', '-o', object];
-  execFileSync('clang', options, { input: '#include "maps.h"\nchar _license[] SEC("license") = "GPL";\n' });
+  const includes = [
+    '-I',
+    headers,
+    `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
+  ];
+  const options = [
+    '-O2',
+    '-g',
+    '-target',
+    'bpf',
+    '-mcpu=v3',
+    ...includes,
+    '-c',
+    '-x',
+    'c',
+    '-',
+    '-o',
+    object,
+  ];
+  execFileSync('clang', options, { input: source });
   return object;
 }
 

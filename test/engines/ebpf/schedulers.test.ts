@@ -87,7 +87,7 @@ const steps = fc.array(
         inactive: counts,
       }),
     },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), seconds: fc.nat(100_000) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), seconds: fc.oneof(fc.nat(100_000), fc.constantFrom(86_400, 86_401)) }) },
     {
       weight: 12,
       arbitrary: fc.record({

@@ -56,7 +56,10 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
       chains: root ? gatherChains(runToolSync) : undefined,
       conntrack: readConntrack(),
       missingTools: new Set(['nft', 'iptables'].filter((tool) => runToolSync(tool, ['--version']).missing)),
-      unloadable: new Map([...unloadable(), ...(typeof attachments === 'string' ? [['libbpf', attachments] as const] : [])]),
+      unloadable: new Map([
+        ...unloadable(),
+        ...(typeof attachments === 'string' ? [['libbpf', attachments] as const] : []),
+      ]),
       ...(typeof attachments === 'object' && { attachments }),
       offloads: new Map(
         links.filter(({ ethernet, up }) => ethernet && up).map(({ name }) => [name, offloadsOn(name)]),

@@ -31,7 +31,9 @@ inline_function int read_transport(void *data, void *end, const int family, stru
     return 0;
   }
   struct udphdr *udp = transport;
-  if ((void *)(udp + 1) > end || packet->length < HEADERS(family) - ETH_HLEN + sizeof(*udp)) return RARE;
+  if ((void *)(udp + 1) > end) return RARE;
+  u32 datagram = bpf_ntohs(udp->len);
+  if (datagram < sizeof(*udp) || packet->length < HEADERS(family) - ETH_HLEN + datagram) return RARE;
   packet->ports = *(u32 *)udp;
   packet->tcp_flags = 0;
   return 0;
@@ -75,6 +77,12 @@ inline_function int read6(void *data, void *end, u64 frame, struct packet *packe
   }
   if (*(u8 *)ip >> 4 != 6 || ip->hop_limit <= 1 || packet->length + ETH_HLEN > frame) return RARE;
   return read_transport(data, end, 6, packet);
+}
+
+/* The kernel takes no IPv4 header with a wrong checksum. Of known flows nobody asks: it stays wrong on the way. */
+inline_function bool is_header_valid(const struct iphdr *ip) {
+  const u32 *words = (const u32 *)ip;
+  return folded((u64)words[0] + words[1] + words[2] + words[3] + words[4]) == 0xffff;
 }
 
 /* ---- rewriting */
@@ -158,7 +166,7 @@ inline_function void take_in(const int family, const struct settings *settings, 
   if (packet->protocol == IPPROTO_TCP) {
     bool quiet = forward->state == TCP_ESTABLISHED && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
     if (likely(quiet)) {
-      if (now - forward->seen <= FRESH) return;
+      if (now - forward->seen <= FRESH && forward->timeout == settings->tcp_timeouts[TCP_ESTABLISHED]) return;
       forward->timeout = settings->tcp_timeouts[TCP_ESTABLISHED];
       forward->seen = now;
       if (likely(reference >> 30 == FULL)) return;
@@ -167,7 +175,7 @@ inline_function void take_in(const int family, const struct settings *settings, 
     step(family, settings, reference, forward, (forward->flags & FLOW_METHOD) == MASQ ? INPUT : INPUT_ONLY, packet->tcp_flags);
     return;
   }
-  if (now - forward->seen > FRESH) {
+  if (now - forward->seen > FRESH || forward->timeout != settings->udp_timeout) {
     forward->timeout = settings->udp_timeout;
     forward->seen = now;
   }
@@ -205,9 +213,10 @@ inline_function void take_out(const int family, const struct settings *settings,
   if (!(forward->flags & FLOW_REPLIED)) set_flag(forward, FLOW_REPLIED);
   if (packet->protocol == IPPROTO_TCP) {
     step(family, settings, reference, forward, OUTPUT, packet->tcp_flags);
+    reply->timeout = forward->timeout;
     return;
   }
-  forward->timeout = settings->udp_timeout;
+  reply->timeout = forward->timeout = settings->udp_timeout;
   set_template_flag(family, forward, FLOW_ASSURED);
   confirm(family, reference);
 }
@@ -223,9 +232,11 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
   const u16 port = reply->new_port;
   u32 address[4];
   copy_address(address, family == 4 ? &reply->new_address : ((struct flow6 *)reply)->new_address, family);
-  const bool quiet = packet->protocol == IPPROTO_TCP
-    ? reply->state == TCP_ESTABLISHED && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK
-    : true;
+  const bool tcp = packet->protocol == IPPROTO_TCP;
+  const bool quiet = tcp
+    ? reply->state == TCP_ESTABLISHED && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+      reply->timeout == settings->tcp_timeouts[TCP_ESTABLISHED]
+    : reply->timeout == settings->udp_timeout;
   if (unlikely(!quiet || reference >> 30 != FULL || now - reply->seen > FRESH)) {
     struct flow *forward = flow_at(family, reply->peer);
     if (!forward || is_past(family, forward, now)) return RARE;
@@ -248,6 +259,10 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
   }
   /* what needs a look at marks, unknown replies or the packet's data */
   if (settings->marks | settings->nat_icmp_send | settings->engines) return RARE;
+  if (family == 4) {
+    struct iphdr *ip = frame_data(context, xdp) + ETH_HLEN;
+    if ((void *)(ip + 1) > frame_end(context, xdp) || !is_header_valid(ip)) return RARE;
+  }
   struct placed placed;
   switch (place(family, packet, 0, now, &placed)) {
   case PLACE_MADE:

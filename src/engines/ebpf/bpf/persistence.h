@@ -49,6 +49,7 @@ inline_function void invalidate_template(const int family, struct flow *template
   if (template->displaced) count_spilled(family, TEMPLATES, key->hash, -1);
   template->displaced = 0;
   template->ports = (u32)INVALID_PORT << 16;
+  template->new_port = INVALID_PORT;
 }
 
 /* @returns the template's reference, or NO_SLOT: then schedule, and insert one */

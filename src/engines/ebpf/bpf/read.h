@@ -1,6 +1,7 @@
 /* Reads any IP packet in tc, with options, extension headers, and as a fragment. */
 #ifndef DIRECTORD_READ_H
 #define DIRECTORD_READ_H
+#include "checksum.h"
 #include "context.h"
 
 /* What of a packet only the longer way asks for. */
@@ -19,7 +20,7 @@ struct details {
 
 enum read_result { READ_DONE, READ_MALFORMED, READ_NOT_IP };
 
-#define EXTENSIONS 6
+#define EXTENSIONS 8
 
 inline_function u32 read_ports(struct __sk_buff *context, struct packet *packet, const struct details *details) {
   struct { u32 ports; u32 more[2]; u8 offset, flags; u16 window; } tcp;
@@ -36,6 +37,8 @@ inline_function u32 read_ports(struct __sk_buff *context, struct packet *packet,
   if (packet->protocol != IPPROTO_UDP) return READ_DONE;
   struct udphdr udp;
   if (left < sizeof(udp) || bpf_skb_load_bytes(context, packet->transport, &udp, sizeof(udp))) return READ_MALFORMED;
+  u32 datagram = bpf_ntohs(udp.len);
+  if (!details->more_fragments && (datagram < sizeof(udp) || datagram > left)) return READ_MALFORMED;
   packet->ports = *(u32 *)&udp;
   return READ_DONE;
 }
@@ -56,12 +59,23 @@ inline_function bool is_source_routed4(struct __sk_buff *context, u32 header) {
   return false;
 }
 
+inline_function bool is_header_sound4(struct __sk_buff *context, u32 header) {
+  u32 words[15] = {};
+  u32 length = header & 63;
+  if (length < 20 || length > 60 || bpf_skb_load_bytes(context, ETH_HLEN, words, length)) return false;
+  u64 sum = 0;
+#pragma unroll
+  for (int i = 0; i < 15; i++) sum += words[i];
+  return folded(sum) == 0xffff;
+}
+
 inline_function u32 read_any4(struct __sk_buff *context, struct packet *packet, struct details *details) {
   struct iphdr ip;
   if (bpf_skb_load_bytes(context, ETH_HLEN, &ip, sizeof(ip))) return READ_MALFORMED;
   u32 header = (*(u8 *)&ip & 15) * 4;
   packet->length = bpf_ntohs(ip.tot_len);
   if (*(u8 *)&ip >> 4 != 4 || header < sizeof(ip) || packet->length < header || packet->length + ETH_HLEN > context->len) return READ_MALFORMED;
+  if (!is_header_sound4(context, header)) return READ_MALFORMED;
   packet->family = 4;
   packet->protocol = ip.protocol;
   packet->ttl = ip.ttl;
@@ -78,6 +92,10 @@ inline_function u32 read_any4(struct __sk_buff *context, struct packet *packet, 
   details->is_fragment = details->offset > 0 || details->more_fragments;
   details->source_routed = is_source_routed4(context, header);
   return read_ports(context, packet, details);
+}
+
+inline_function bool is_extension(u8 header) {
+  return header == IPPROTO_HOPOPTS || header == IPPROTO_ROUTING || header == IPPROTO_DSTOPTS || header == IPPROTO_FRAGMENT;
 }
 
 inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, struct details *details) {
@@ -97,8 +115,11 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
 #pragma unroll
   for (int i = 0; i < EXTENSIONS; i++) {
     struct { u8 next, length; u16 offset; u32 id; } extension;
-    if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS && next != IPPROTO_FRAGMENT) break;
+    if (!is_extension(next)) break;
     if (bpf_skb_load_bytes(context, ETH_HLEN + at, &extension, sizeof(extension))) return READ_MALFORMED;
+    /* RFC 8200 section 4.3, RFC 5095, and one fragment is not cut again */
+    if ((next == IPPROTO_HOPOPTS && i > 0) || (next == IPPROTO_ROUTING && extension.offset & bpf_htons(0xff))) return READ_MALFORMED;
+    if (next == IPPROTO_FRAGMENT && details->is_fragment) return READ_MALFORMED;
     name_at = at;
     if (next == IPPROTO_FRAGMENT) {
       u16 offset = bpf_ntohs(extension.offset);
@@ -111,6 +132,7 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
     } else at += (extension.length + 1) * 8;
     next = extension.next;
     if (details->offset > 0) break;
+    if (at > packet->length || (i == EXTENSIONS - 1 && is_extension(next))) return READ_MALFORMED;
   }
   if (at > packet->length) return READ_MALFORMED;
   packet->protocol = next;

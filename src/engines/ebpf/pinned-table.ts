@@ -1,9 +1,10 @@
-/** How much room there is in maps that are pinned, and how much there is to be in new ones. */
+/** What maps that are pinned have room for, and what is in them; and how much room there is to be in new ones. */
 import { existsSync } from 'node:fs';
 import { BpfMap } from '../../platform/bpf/bpf-map.ts';
 import type { Pins } from './pins.ts';
 import type { TableSizes } from './table-sizes.ts';
 import { defaultSizes } from './table-sizes.ts';
+import { Settings } from './layout.ts';
 
 /** @param connections of IPv4; of IPv6 there is room for a quarter, as for what is half open, and for templates */
 export function sizesFor(connections = defaultSizes.connections[4]): TableSizes {
@@ -37,3 +38,16 @@ export function pinnedSizes(pins: Pick<Pins, 'map'>): TableSizes | undefined {
     templates: { 4: 2 * room('templates4'), 6: 2 * room('templates6') },
   };
 }
+
+/** Slots that connections take: of one by NAT two. Undefined where it cannot be told, of maps of another layout. */
+export function pinnedConnections(pins: Pick<Pins, 'map'>): number | undefined {
+  if (!existsSync(pins.map('settings'))) return 0;
+  const settings = BpfMap.openPinned(pins.map('settings'));
+  const value = settings.lookup(Buffer.alloc(4));
+  settings.close();
+  if (value?.length !== Settings.bytes) return undefined;
+  return connectionTables.reduce((sum, table) => sum + value.readUInt32LE(Settings.used + 4 * table), 0);
+}
+
+/** Full and half-open ones of IPv4, then of IPv6; templates are no connections. */
+const connectionTables = [0, 1, 3, 4];

@@ -1,0 +1,17 @@
+/** Ends the forwarding that a daemon with the ebpf engine has left in place. */
+import { Netlink } from '../../platform/netlink.ts';
+import type { EngineEvents } from '../engine.ts';
+import { detachFilters } from './attachments.ts';
+import { lost } from './load-pinned.ts';
+import { Pins } from './pins.ts';
+
+export function removeEbpf(instance: string, events: Pick<EngineEvents, 'info'>): void {
+  const own = new Pins(instance);
+  for (const pins of [own, ...own.otherLayouts()].filter(({ exist }) => exist)) {
+    events.info(`The ebpf engine forwarded here without a daemon; ended${lost(pins)}`);
+    const netlink = new Netlink();
+    detachFilters(netlink.links(), instance);
+    netlink.close();
+    pins.remove();
+  }
+}

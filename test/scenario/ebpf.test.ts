@@ -1,0 +1,119 @@
+import { readdirSync } from 'node:fs';
+import type { Lab } from './lab.ts';
+import { waitFor } from './lab.ts';
+import { scenario, tally } from './scenario.ts';
+
+/** Programs and qdiscs on the director's interfaces, and what is pinned. */
+async function traces(lab: Lab): Promise<string> {
+  const commands =
+    'for i in lo front back; do ip -d link show $i | grep -o "xdp.*"; tc qdisc show dev $i | grep -o clsact; bpftool net show dev $i | grep director; done; true';
+  const { stdout } = await lab.director.run(['sh', '-c', commands]);
+  return `${stdout}${readdirSync(lab.pinned)
+    .filter((name) => !name.endsWith('.debug'))
+    .join()}`;
+}
+
+/** Destinations of the first service with their open connections. */
+async function listing(lab: Lab): Promise<readonly string[]> {
+  const [service] = await lab.services();
+  return service?.destinations.map(({ endpoint, weight }) => `${endpoint} ${weight}`).sort() ?? [];
+}
+
+scenario(
+  'the daemon is killed and started again: forwarding never ends',
+  async (t, lab) => {
+    const file = lab.writeConfig(lab.usualConfig());
+    let directord = await lab.startDirectord(file, 'start');
+    await lab.untilPool(lab.servers, 10);
+    t.same(tally(await lab.curl(6)), { rs1: 2, rs2: 2, rs3: 2 });
+    const before = await listing(lab);
+
+    const idle = lab.helper(lab.client, 'idle-clients', lab.vip, lab.port, 30);
+    await waitFor('the idle clients', 10, () => idle.lines()[0] === '{"open":30,"refused":0}');
+    const steady = lab.helper(lab.client, 'steady-client', lab.url, 20);
+    const load = [
+      'curl',
+      '-sS',
+      '--limit-rate',
+      '2M',
+      '-m',
+      '60',
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{size_download}',
+    ];
+    for (const { write } of lab.servers.map((server) => ({
+      write: () => {
+        server.write('big', 'x'.repeat(12 << 20));
+      },
+    })))
+      write();
+    const download = lab.client.start([...load, `${lab.url}big`]);
+
+    for (let round = 1; round <= 3; round += 1) {
+      process.kill(directord.pid, 'SIGKILL');
+      await directord.exited;
+      const asked = steady.lines().length;
+      t.same(
+        [...new Set(await lab.curl(6))].sort(),
+        ['rs1', 'rs2', 'rs3'],
+        `round ${round}: without a daemon`,
+      );
+      directord = await lab.startDirectord(file, 'start');
+      t.same(await listing(lab), before, 'the listing is as it was, from the first answer on');
+      await waitFor('more requests', 5, () => steady.lines().length > asked + 20);
+    }
+    t.equal(lab.log().match(/Added (real|virtual) server/g)?.length, 4, 'later daemons changed nothing');
+    t.match(lab.log(), 'Goes on with 1 services and 3 servers');
+
+    steady.end();
+    const { stdout } = await steady.exited;
+    t.same(
+      stdout.split('\n').filter((line) => line.startsWith('FAILED')),
+      [],
+      'every request was answered',
+    );
+    t.match(await download.exited, { code: 0, stdout: String(12 << 20) }, 'a download went on');
+    idle.write('ask\n');
+    await waitFor('the answers', 10, () => idle.lines()[1]);
+    t.equal(idle.lines()[1], '{"answered":30,"closed":0}', 'idle connections too');
+
+    t.match(await directord.stop(), { code: 0 });
+    t.equal(await traces(lab), '', 'after a stop with cleanstop nothing is left');
+  },
+  { engine: 'ebpf' },
+);
+
+scenario(
+  'without cleanstop a stop leaves forwarding in place, as LVS does',
+  async (t, lab) => {
+    const file = lab.writeConfig(lab.usualConfig().replace('cleanstop=yes', 'cleanstop=no'));
+    const first = await lab.startDirectord(file, 'start');
+    await lab.untilPool(lab.servers, 10);
+    t.match(await first.stop(), { code: 0 });
+    t.match(lab.log(), '1 services stay: the kernel goes on forwarding without a daemon');
+    t.same(tally(await lab.curl(6)), { rs1: 2, rs2: 2, rs3: 2 });
+    t.match(await traces(lab), /directord/);
+
+    const [, dying] = lab.servers;
+    await dying?.kill();
+    const second = await lab.startDirectord(file, 'start');
+    const others = lab.servers.filter((server) => server !== dying);
+    await lab.untilPool(others, 5);
+    t.same([...new Set(await lab.curl(4))].sort(), ['rs1', 'rs3'], 'the next daemon goes on from there');
+
+    await lab.adm('-C');
+    t.match(await second.stop(), { code: 0 });
+    t.equal(await traces(lab), '', 'an empty table leaves nothing');
+
+    await (await lab.startDirectord(file, 'start')).stop('SIGKILL');
+    const relay = await lab.startDirectord('--engine', 'packet', file, 'start');
+    await lab.untilPool(others, 10);
+    t.match(lab.log(), /The ebpf engine forwarded here without a daemon: ended/);
+    t.equal(await traces(lab), '', 'another engine does not forward beside it');
+    t.same([...new Set(await lab.curl(4))].sort(), ['rs1', 'rs3']);
+    await relay.stop();
+  },
+  { engine: 'ebpf' },
+);
