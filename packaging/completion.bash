@@ -2,10 +2,11 @@
 
 # realserver and doctor: options anywhere, and a configuration file.
 _directord_on_host() {
-  local command=$1 word=$2 previous=$3 options='--engine --help'
+  local command=$1 word=$2 previous=$3 options='--engine --attach --help'
   [ "$command" = realserver ] && options='--apply --remove --via --as --vip --help'
   case $previous in
     --engine) mapfile -t COMPREPLY < <(compgen -W 'auto relay packet ebpf' -- "$word") ;;
+    --attach) mapfile -t COMPREPLY < <(compgen -W 'auto xdp tc' -- "$word") ;;
     --via) mapfile -t COMPREPLY < <(compgen -W 'iptables arp ipip' -- "$word") ;;
     --as | --vip) COMPREPLY=() ;;
     *)
@@ -34,10 +35,12 @@ _directord() {
   esac
   case $previous in
     --engine) mapfile -t COMPREPLY < <(compgen -W 'auto relay packet ebpf' -- "$word") ;;
+    --attach) mapfile -t COMPREPLY < <(compgen -W 'auto xdp tc' -- "$word") ;;
+    --connections) COMPREPLY=() ;;
     --control) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
       case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --control --no-monitor --sysctl --help --version' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --attach --connections --control --no-monitor --sysctl --help --version' -- "$word") ;;
         *)
           mapfile -t COMPREPLY < <(
             compgen -W 'start stop restart try-restart reload force-reload status check' -- "$word"

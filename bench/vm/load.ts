@@ -1,32 +1,38 @@
-/** Whether the guest's kernel takes the programs of the ebpf engine, and what its verifier says of them. */
-import { sh } from './shell.ts';
+/** Whether the guest's kernel takes the programs of the ebpf engine, loaded as the engine does, and what its verifier says of them. */
+import { loadDirector } from '../../src/engines/ebpf/program.ts';
+import { defaultSizes } from '../../src/engines/ebpf/table-sizes.ts';
+import { ProgramType } from '../../src/platform/bpf/bpf-program.ts';
 
 export interface LoadedProgram {
   readonly name: string;
   readonly type: string;
   /** Instructions that the verifier went through, of the million it is willing to. */
   readonly verified: number;
-  readonly translatedBytes: number;
-  readonly jitedBytes: number;
+  /** Bytes, 8 an instruction. */
+  readonly translated: number;
+  /** Bytes of machine code. */
+  readonly jited: number;
 }
 
-/** @param object path of a BPF object below the project @throws with the end of the verifier's log */
-export function load(object: string): readonly LoadedProgram[] {
-  sh(`bpftool prog loadall /project/${object} /run/bpf/loaded`);
-  const names = sh('ls /run/bpf/loaded').trim().split('\n');
-  return names.map((name) => {
-    const shown = JSON.parse(sh(`bpftool -j prog show pinned /run/bpf/loaded/${name}`)) as {
-      readonly type: string;
-      readonly bytes_xlated: number;
-      readonly bytes_jited: number;
-      readonly verified_insns: number;
-    };
-    return {
-      name,
-      type: shown.type,
-      verified: shown.verified_insns,
-      translatedBytes: shown.bytes_xlated,
-      jitedBytes: shown.bytes_jited,
-    };
-  });
+const types: ReadonlyMap<number, string> = new Map(
+  Object.entries(ProgramType).map(([name, number]) => [number, name]),
+);
+
+/** @throws with the end of the verifier's log */
+export function load(path: string): readonly LoadedProgram[] {
+  const { object, close } = loadDirector({ sizes: defaultSizes, object: path });
+  try {
+    return object.programNames.map((name) => {
+      const { type, verifiedInstructions, translatedLength, jitedLength } = object.program(name).info;
+      return {
+        name,
+        type: types.get(type) ?? String(type),
+        verified: verifiedInstructions,
+        translated: translatedLength,
+        jited: jitedLength,
+      };
+    });
+  } finally {
+    close();
+  }
 }

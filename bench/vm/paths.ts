@@ -13,30 +13,34 @@ export interface Path {
   /** Shell, in the director. */
   readonly setup: string;
   /** Name of the path whose work it does, and the aim: at most so many times its instructions. */
-  readonly against?: { readonly path: string; readonly aim?: number };
+  readonly against?: { readonly path: string; readonly aim: number };
 }
 
 export const vip = '10.1.0.100';
 export const server = '10.2.0.11';
 export const port = 5000;
 
-const ipvs = (method: string): string => `
-  ipvsadm -A -u ${vip}:${port} -s rr
-  ipvsadm -a -u ${vip}:${port} -r ${server}:${port} ${method}`;
+const services = (method: string): string => `
+	-A -u ${vip}:${port} -s rr
+	-a -u ${vip}:${port} -r ${server}:${port} ${method}
+	-A -t ${vip}:${port} -s rr
+	-a -t ${vip}:${port} -r ${server}:${port} ${method}
+	.`;
+
+const ipvs = (method: string): string => `ipvsadm -R <<-.${services(method)}`;
 
 /** Our own, as an operator starts it. */
 const directord = (attach: Hook, method: string): string => `
   node /project/dist/bin/directord.js --no-monitor --engine ebpf --attach ${attach} start
-  node /project/dist/bin/directoradm.js -R <<-.
-	-A -u ${vip}:${port} -s rr
-	-a -u ${vip}:${port} -r ${server}:${port} ${method}
-	.`;
+  node /project/dist/bin/directoradm.js -R <<-.${services(method)}`;
 
-const nft = `nft -f - <<-.
+// A network card has looked at the checksums.
+const nft = `sysctl -qw net.netfilter.nf_conntrack_checksum=0
+  nft -f - <<-.
 	table ip bench {
 	  chain prerouting {
 	    type nat hook prerouting priority dstnat
-	    ip daddr ${vip} udp dport ${port} dnat to ${server}
+	    ip daddr ${vip} meta l4proto { tcp, udp } th dport ${port} dnat to ${server}
 	  }
 	}
 	.`;

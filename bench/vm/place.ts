@@ -7,12 +7,13 @@ export const client = '10.1.0.2';
 export const [front, back] = ['front', 'back'];
 
 export function build(): void {
+  // frames that come without a packet buffer are received as a network card receives them: by NAPI, with GRO
   sh(`
     sysctl -qw net.ipv4.ip_forward=1
     for name in client server; do ip netns add $name; ip -n $name link set lo up; done
     ip link add ${front} type veth peer name eth0 netns client
     ip link add ${back} type veth peer name eth0 netns server
-    for link in ${front} ${back}; do ip link set $link up; done
+    for link in ${front} ${back}; do ip link set $link up; ethtool -K $link gro on; done
     for name in client server; do ip -n $name link set eth0 up; done
     ip addr add 10.1.0.1/24 dev ${front}
     ip addr add ${vip}/32 dev ${front}
@@ -25,10 +26,21 @@ export function build(): void {
   sh(`ping -c 1 -W 5 ${client}; ping -c 1 -W 5 ${server}`);
 }
 
-/** Ethernet address of an interface; with a namespace, of one there. */
-export function mac(link: string, namespace?: string): string {
+/** A BPF object of this folder. */
+export function compiled(name: string): string {
+  return new URL(`${name}.bpf.o`, import.meta.url).pathname;
+}
+
+export interface Link {
+  readonly ifindex: number;
+  /** Ethernet address. */
+  readonly address: string;
+}
+
+/** @param namespace that it is in; none: the director's */
+export function link(name: string, namespace?: string): Link {
   const where = namespace === undefined ? '' : `-n ${namespace}`;
-  const [found] = JSON.parse(sh(`ip ${where} -j link show ${link}`)) as readonly { address: string }[];
-  if (found === undefined) throw new Error(`no interface ${link}`);
-  return found.address;
+  const [found] = JSON.parse(sh(`ip ${where} -j link show ${name}`)) as readonly Link[];
+  if (found === undefined) throw new Error(`no interface ${name}`);
+  return found;
 }

@@ -1,12 +1,16 @@
 /** The programs of sink.bpf.c on an interface, and what they counted. */
+import { BpfObject } from '../../src/platform/bpf/bpf-object.ts';
+import { ipBytes, ipNumber, macBytes, type Protocol } from './frames.ts';
 import type { Hook } from './paths.ts';
+import { compiled } from './place.ts';
 import { sh } from './shell.ts';
 
-/** Whom a frame has to be for, to be a right one. */
+/** What a frame has to be on arrival. */
 export interface Expected {
   readonly mac: string;
   readonly address: string;
   readonly port: number;
+  readonly protocol: Protocol;
 }
 
 export interface Arrived {
@@ -15,30 +19,30 @@ export interface Arrived {
   readonly dropped: number;
 }
 
-/** Not below /sys, which `ip netns` hides. */
-const pins = '/run/bpf/sink';
+/** Not below /sys, which `ip -n` hides. */
+const pins = '/run/bpf';
 
 export class Sink {
   readonly #hook: Hook;
   readonly #link: string;
-  readonly #ip: string;
-  readonly #tc: string;
+  readonly #where: string;
+  readonly #object: BpfObject;
 
   /** @param namespace that the interface is in; none: the director's */
-  constructor(object: string, hook: Hook, link: string, namespace?: string) {
-    const where = namespace === undefined ? '' : `-n ${namespace}`;
+  constructor(hook: Hook, link: string, namespace?: string) {
     this.#hook = hook;
     this.#link = link;
-    this.#ip = `ip ${where}`;
-    this.#tc = `tc ${where}`;
-    sh(`bpftool prog loadall ${object} ${pins} pinmaps ${pins}/maps`);
-    if (hook === 'tc') sh(`${this.#tc} qdisc add dev ${link} clsact`);
+    this.#where = namespace === undefined ? '' : `-n ${namespace}`;
+    this.#object = BpfObject.open(compiled('sink'));
+    this.#object.load();
+    for (const name of [`check_${hook}`, `drop_${hook}`]) this.#object.program(name).pin(`${pins}/${name}`);
+    if (hook === 'tc') sh(`tc ${this.#where} qdisc replace dev ${link} clsact`);
   }
 
-  /** Checks every frame: {@link Arrived.right}, {@link Arrived.wrong}. */
-  check({ mac, address, port }: Expected): void {
-    const bytes = [...mac.split(':').map((byte) => parseInt(byte, 16)), port >> 8, port & 0xff, ...address.split('.')];
-    sh(`bpftool map update pinned ${pins}/maps/expected key 0 0 0 0 value ${bytes.join(' ')}`);
+  /** Checks every frame from now on: {@link Arrived.right}, {@link Arrived.wrong}. */
+  check({ mac, address, port, protocol }: Expected): void {
+    const value = [...macBytes(mac), port >> 8, port & 0xff, ...ipBytes(address), ipNumber[protocol], 0, 0, 0];
+    this.#object.map('expected').update(Buffer.alloc(4), Buffer.from(value));
     this.#attach('check');
   }
 
@@ -48,16 +52,15 @@ export class Sink {
   }
 
   arrived(): Arrived {
-    const rows = JSON.parse(sh(`bpftool -j map dump pinned ${pins}/maps/arrived`)) as readonly {
-      readonly formatted: { readonly value: number };
-    }[];
-    const [right = 0, wrong = 0, dropped = 0] = rows.map(({ formatted }) => formatted.value);
+    const counters = [...this.#object.map('arrived').entries()].map(([, value]) => Number(value.readBigUInt64LE()));
+    const [right = 0, wrong = 0, dropped = 0] = counters;
     return { right, wrong, dropped };
   }
 
   #attach(what: 'check' | 'drop'): void {
     const program = `${pins}/${what}_${this.#hook}`;
-    if (this.#hook === 'xdp') sh(`${this.#ip} -force link set dev ${this.#link} xdpdrv pinned ${program}`);
-    else sh(`${this.#tc} filter replace dev ${this.#link} ingress prio 1 handle 1 bpf direct-action object-pinned ${program}`);
+    const [where, link] = [this.#where, this.#link];
+    if (this.#hook === 'xdp') sh(`ip ${where} -force link set dev ${link} xdpdrv pinned ${program}`);
+    else sh(`tc ${where} filter replace dev ${link} ingress prio 1 handle 1 bpf direct-action object-pinned ${program}`);
   }
 }

@@ -10,15 +10,19 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, which } from '../../test/scenario/lab/paths.ts';
 import { columns, save } from '../report.ts';
+import { flows, type Protocol } from './frames.ts';
 import type { LoadedProgram } from './load.ts';
 import { fixed, type Path, paths } from './paths.ts';
 
 interface Answer {
-  readonly instructions?: number;
+  /** Instructions a frame, with generator and sink. */
+  readonly udp?: number;
+  readonly tcp?: number;
   readonly loaded?: readonly LoadedProgram[];
   readonly error?: string;
 }
 
+const protocols: readonly Protocol[] = ['udp', 'tcp'];
 const here = join(root, 'bench/vm');
 const built = dirname(fileURLToPath(import.meta.url));
 const cache = process.env['BENCH_VM_DIR'] ?? '/var/tmp/directord-vm';
@@ -46,7 +50,8 @@ async function run(folder: string): Promise<void> {
   const release = execFileSync(join(here, 'kernel'), [kernel], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
   const include = `-I/usr/include/${execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()}-linux-gnu`;
   const compile = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-Wall', include];
-  execFileSync('clang', [...compile, '-c', join(here, 'sink.bpf.c'), '-o', join(built, 'sink.bpf.o')]);
+  for (const name of ['generator', 'sink'])
+    execFileSync('clang', [...compile, '-c', join(here, `${name}.bpf.c`), '-o', join(built, `${name}.bpf.o`)]);
   const archive = join(folder, 'archive');
   execFileSync(join(here, 'pack'), [kernel, root, archive], { stdio: ['ignore', 'inherit', 'inherit'] });
 
@@ -91,27 +96,26 @@ function path(name: string): Path {
 }
 
 function table(names: readonly string[], answers: ReadonlyMap<string, Answer>, release: string): string {
-  const net = (name: string): number =>
-    (answers.get(name)?.instructions ?? NaN) - (answers.get(fixed[path(name).hook])?.instructions ?? NaN);
+  const all = (name: string, protocol: Protocol): number => answers.get(name)?.[protocol] ?? NaN;
+  const net = (name: string, protocol: Protocol): number => all(name, protocol) - all(fixed[path(name).hook], protocol);
   const rows = names.map((name) => {
     const { title, against } = path(name);
-    const total = answers.get(name)?.instructions ?? NaN;
-    const own = Object.values(fixed).includes(name) ? '' : count(net(name));
-    if (against === undefined) return [title, count(total), own, '', '', ''];
-    const ratio = net(name) / net(against.path);
-    const { aim } = against;
-    const verdict = aim === undefined || Number.isNaN(ratio) ? '' : ratio <= aim ? 'yes' : 'no';
-    return [title, count(total), own, Number.isNaN(ratio) ? '-' : ratio.toFixed(3), aim === undefined ? '' : `<= ${aim}`, verdict];
+    const isFixed = Object.values(fixed).includes(name);
+    const counts = protocols.map((protocol) => count(isFixed ? all(name, protocol) : net(name, protocol)));
+    if (against === undefined) return [title, ...counts];
+    const ratios = protocols.map((protocol) => net(name, protocol) / net(against.path, protocol));
+    const met = ratios.every((ratio) => ratio <= against.aim) ? 'yes' : 'no';
+    return [title, ...counts, ...ratios.map((ratio) => (Number.isNaN(ratio) ? '-' : ratio.toFixed(3))), `<= ${against.aim}`, met];
   });
-  const head = ['instructions a packet', 'in all', 'net', 'of IPVS', 'aim', 'met'];
-  return `64-byte UDP packets, Linux ${release}\n${columns([head, ...rows])}`;
+  const head = ['instructions a packet', 'UDP', 'TCP', 'of IPVS: UDP', 'TCP', 'aim', 'met'];
+  return `64-byte packets of ${flows} established flows, Linux ${release}; generator and sink are taken off the others\n${columns([head, ...rows])}`;
 }
 
 function loadTable({ loaded = [] }: Answer, release: string): string {
-  const rows = loaded.map(({ name, type, verified, translatedBytes, jitedBytes }) => [
+  const rows = loaded.map(({ name, type, verified, translated, jited }) => [
     name,
     type,
-    ...[verified, translatedBytes / 8, jitedBytes].map(count),
+    ...[verified, translated / 8, jited].map(count),
   ]);
   const head = ['program', 'type', 'verified instructions', 'instructions', 'bytes of machine code'];
   return `${engineObject} on Linux ${release}: ${loaded.length > 0 ? 'loads' : 'does not load'}\n${columns([head, ...rows])}`;

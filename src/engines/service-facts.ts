@@ -1,6 +1,12 @@
 /** What follows from a service's or a destination's settings for whoever forwards packets, in the numbers of protocols and of IPVS. */
 import { TCP, UDP } from '../connections/protocols.ts';
-import type { Forwarding, Protocol, ServiceId } from '../director/table.ts';
+import type {
+  DestinationSettings,
+  Forwarding,
+  Protocol,
+  ServiceId,
+  ServiceSettings,
+} from '../director/table.ts';
 
 export const FTP = 21;
 export const FTP_DATA = 20;
@@ -34,4 +40,18 @@ export function servicePort(service: ServiceId): number {
 export function coversEveryPort(service: ServiceId): boolean {
   const port = servicePort(service);
   return port === 0 || port === FTP;
+}
+
+/**
+ * Whether such a destination may begin connections: a NAT server of a UDP service with a persistence engine. What it sends goes on from the
+ * virtual address, though no client has spoken before.
+ */
+export function mayBegin(
+  service: ServiceId,
+  { persistenceEngine }: Pick<ServiceSettings, 'persistenceEngine'>,
+  { forwarding }: Pick<DestinationSettings, 'forwarding'>,
+): boolean {
+  if (persistenceEngine === '' || service.kind !== 'address' || service.protocol !== 'udp') return false;
+  // of a service of every port nobody could say which one the packet is to come from
+  return service.port !== 0 && forwarding === 'masq';
 }

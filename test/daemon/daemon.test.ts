@@ -176,10 +176,10 @@ void t.test('in the foreground with -d: the log on stderr, no pid file', async (
 
 void t.test('what cannot be started says so where it was started', async (t) => {
   writeConfig();
-  t.match(await directord('my.cf', 'start', '--engine', 'ebpf'), {
+  t.match(await directord('my.cf', 'start', '--engine', 'ebpf', '--sysctl', 'am_drop=1'), {
     code: 1,
     out: '',
-    err: /^directord: --engine ebpf: this version of directord does not have it/,
+    err: /^directord: 'am_drop=1': there is no such setting/,
   });
   t.match(await directord(...relay, 'none.cf', 'start'), {
     code: 1,

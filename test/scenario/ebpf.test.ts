@@ -110,7 +110,7 @@ scenario(
     await (await lab.startDirectord(file, 'start')).stop('SIGKILL');
     const relay = await lab.startDirectord('--engine', 'packet', file, 'start');
     await lab.untilPool(others, 10);
-    t.match(lab.log(), /The ebpf engine forwarded here without a daemon: ended/);
+    t.match(lab.log(), /The ebpf engine forwarded here without a daemon; ended/);
     t.equal(await traces(lab), '', 'another engine does not forward beside it');
     t.same([...new Set(await lab.curl(4))].sort(), ['rs1', 'rs3']);
     await relay.stop();

@@ -5,6 +5,7 @@
 import { readVsSettings } from '../../src/engines/vs-settings.ts';
 import { Host } from '../../src/engines/ebpf/host.ts';
 import { Server, Settings } from '../../src/engines/ebpf/layout.ts';
+import { MarkPrograms } from '../../src/engines/ebpf/mark-programs.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
 import { monotonicTicks, ticksOf } from '../../src/engines/ebpf/ticks.ts';
@@ -16,6 +17,7 @@ import { EbpfPlace } from './ebpf-place.ts';
 import type { ListingOption } from './story-director.ts';
 import { StoryDirector } from './story-director.ts';
 import type { Forwarded, Subject } from './story-subject.ts';
+import { storyMarks } from './story-subject.ts';
 import type { Side, Story } from './story.ts';
 
 /** `xdp`: both programs, as on a network card. `tc`: one, as on a veth. */
@@ -96,8 +98,10 @@ class EbpfSubject implements Subject {
       netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
+      cards: new DataView(director.view('cards'), 0, 256 * 12),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
     });
+    new MarkPrograms(director).enforce(storyMarks(story), netlink.links());
     const redirectable = new Set([place.interfaceIndex('client'), place.interfaceIndex('server')]);
     this.#host.refresh(netlink.links(), redirectable);
     this.#setClock(parts.now);

@@ -7,8 +7,8 @@ import type { ConnectionEntry } from '../../src/engines/engine.ts';
 import type { Destinations } from '../../src/engines/packet/forwarding/destinations.ts';
 import type { Egress } from '../../src/engines/packet/forwarding/egress.ts';
 import { isLoopback, NO_HOP, Place } from '../../src/engines/packet/forwarding/egress.ts';
-import { parseMarkRules } from '../../src/engines/packet/marks/iptables-marks.ts';
-import { MarkRules } from '../../src/engines/packet/marks/mark-rules.ts';
+import { parseMarkRules } from '../../src/engines/marks/iptables-marks.ts';
+import { MarkRules } from '../../src/engines/marks/mark-rules.ts';
 import { PacketTable } from '../../src/engines/packet/packet-table.ts';
 import { Verdict } from '../../src/engines/packet/forwarding/verdict.ts';
 import { readVsSettings } from '../../src/engines/vs-settings.ts';
@@ -59,10 +59,7 @@ class PacketSubject implements Subject {
     const words = Object.entries(story.sysctl ?? {}).map(([name, value]) => `${name}=${value}`);
     this.#settings = readVsSettings(words.join(' '));
     this.#now = now;
-    const marks = new MarkRules([
-      ...parseMarkRules(savedRules(story.iptables ?? []), 4).rules,
-      ...parseMarkRules(savedRules(story.ip6tables ?? []), 6).rules,
-    ]);
+    const marks = storyMarks(story);
     let place: StoryPlace | undefined;
     this.#table = new PacketTable({
       size: { services: 64, destinations: 256 },
@@ -232,6 +229,14 @@ function hostOf(hop: number): PlaceHost {
   const found = hosts[hop >> 1];
   if (found === undefined) throw new RangeError(`no hop ${hop}`);
   return found;
+}
+
+/** What the packet filter of the story's director does. */
+export function storyMarks({ iptables = [], ip6tables = [] }: Story): MarkRules {
+  return new MarkRules([
+    ...parseMarkRules(savedRules(iptables), 4).rules,
+    ...parseMarkRules(savedRules(ip6tables), 6).rules,
+  ]);
 }
 
 function savedRules(rules: readonly string[]): string {

@@ -34,6 +34,8 @@ export interface Facts {
   readonly unloadable: ReadonlyMap<string, string>;
   /** For each Ethernet interface the offloads that are on and break forwarding in user space. */
   readonly offloads: ReadonlyMap<string, readonly string[]>;
+  /** Why the kernel takes no BPF programs; undefined when it does. */
+  readonly bpfRefused?: string;
   /** For each interface where the ebpf engine would attach itself, and why; undefined when that cannot be told. */
   readonly attachments?: ReadonlyMap<string, AttachChoice>;
 }

@@ -19,6 +19,7 @@ import { Drops } from './drops.ts';
 import { Host } from './host.ts';
 import { Server } from './layout.ts';
 import { loadPinned } from './load-pinned.ts';
+import { MarkKeeper } from './mark-keeper.ts';
 import { Pins } from './pins.ts';
 import type { LoadedDirector } from './program.ts';
 import { refusal } from './refusal.ts';
@@ -77,8 +78,8 @@ class EbpfEngine implements Engine {
     try {
       const director = loadPinned(this.#pins, this.#options, this.#events);
       this.#running = new Running(director, this.#pins, this.#options, this.#events);
-      const adopted = found ? this.#running.begin() : (this.#running.begin(), undefined);
-      return adopted?.services.length === 0 ? undefined : adopted;
+      const adopted = this.#running.begin();
+      return found && adopted.services.length > 0 ? adopted : undefined;
     } catch (error) {
       this.#running?.end();
       this.#running = undefined;
@@ -94,9 +95,9 @@ class EbpfEngine implements Engine {
     this.#batch.push(verb);
   }
 
-  settled(): Promise<void> {
+  async settled(): Promise<void> {
     this.#flush();
-    return Promise.resolve();
+    await this.#running?.marks.settled();
   }
 
   report(): Promise<EngineReport> {
@@ -145,6 +146,7 @@ class EbpfEngine implements Engine {
 class Running {
   readonly table: EbpfTable;
   readonly attachments: Attachments;
+  readonly marks: MarkKeeper;
   readonly #director: LoadedDirector;
   readonly #host: Host;
   readonly #netlink = new Netlink();
@@ -174,6 +176,7 @@ class Running {
       netlink: this.#netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
+      cards: new DataView(director.view('cards'), 0, 256 * 12),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
       problem,
     });
@@ -187,6 +190,7 @@ class Running {
       info,
     });
     this.#drops = new Drops(director.map('drops'));
+    this.marks = new MarkKeeper({ director, services: () => this.table.marks(), problem });
   }
 
   /** @returns the table that it goes on with */
@@ -205,9 +209,11 @@ class Running {
     });
     every(window, () => {
       for (const message of this.#drops.news()) this.#events.problem(message);
+      this.marks.check();
     });
     const adopted = this.table.adopt();
     for (const { id } of adopted.services) this.#checkRouting(serviceFamily(id));
+    this.marks.servicesChanged();
     return adopted;
   }
 
@@ -217,11 +223,13 @@ class Running {
     if (servers.length > 0) this.#host.refreshServers(new Set(servers));
     for (const verb of verbs)
       if (verb.verb === 'add-service') this.#checkRouting(serviceFamily(verb.service));
+    if (verbs.some(changesMarks)) this.marks.servicesChanged();
   }
 
   /** Lets go of everything; what is attached and pinned stays. */
   end(): void {
     for (const timer of this.#timers) clearInterval(timer);
+    this.marks.close();
     this.attachments.close();
     this.#netlink.close();
     this.#director.close();
@@ -232,6 +240,7 @@ class Running {
     const links = this.#netlink.links();
     this.attachments.refresh(links);
     this.#host.refresh(links, this.attachments.redirectable());
+    this.marks.setInterfaces(links);
     const now = performance.now();
     this.#nextLook = now + rest * (now - began);
   }
@@ -251,6 +260,11 @@ const forwarding = {
   inet: { version: 4, setting: 'net.ipv4.ip_forward' },
   inet6: { version: 6, setting: 'net.ipv6.conf.all.forwarding' },
 } as const;
+
+function changesMarks(verb: Verb): boolean {
+  if (verb.verb === 'flush') return true;
+  return (verb.verb === 'add-service' || verb.verb === 'delete-service') && verb.service.kind === 'fwmark';
+}
 
 /** From here on expiry goes on by itself, without the daemon. */
 function startSweep(program: BpfProgram): void {

@@ -11,7 +11,7 @@ import { protocolNumber, protocolsOf } from '../service-facts.ts';
 import { Endpoint } from './layout.ts';
 
 /** A hash of 32-bit numbers by endpoint, and what it should hold. */
-class EndpointNumbers {
+export class EndpointNumbers {
   readonly #map: BpfMap;
   readonly #numbers = new Map<string, number>();
 
@@ -121,7 +121,7 @@ function realKeys(service: ServiceId, { address, port }: DestinationId): readonl
   return protocolsOf(service).map((protocol) => endpointKey(address, port, protocol));
 }
 
-function endpointKey(address: Address, port: number, protocol: number): Buffer {
+export function endpointKey(address: Address, port: number, protocol: number): Buffer {
   const key = Buffer.alloc(Endpoint.bytes);
   key.set(addressBytes(address), Endpoint.address);
   key.writeUInt16BE(port, Endpoint.port);

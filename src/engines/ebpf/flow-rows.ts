@@ -10,6 +10,7 @@ import { wordsAddress } from '../address-words.ts';
 import type { ConnectionPart } from '../child-protocol.ts';
 import type { ConnectionEntry } from '../engine.ts';
 import { Flow, Flow6, FlowFlag, indexMask, Life, noSlot } from './layout.ts';
+import type { DataOf } from './template-data.ts';
 import { secondsOf, ticksBetween, ticksOf } from './ticks.ts';
 
 /** Rows and slots of a part: some milliseconds of work. */
@@ -34,17 +35,20 @@ const order: readonly FlowArray[] = ['templates4', 'templates6', 'flows4', 'halv
 
 export class FlowRows {
   readonly #pool: Pool;
+  readonly #dataOf: DataOf;
   readonly #tables: readonly Table[];
   /** Where replies are, by family and by number of the table in references. */
   readonly #peers: Readonly<Record<4 | 6, readonly (Table | undefined)[]>>;
   readonly #words = new Int32Array(4);
 
-  /** @param array memory of a table and how many slots it has */
+  /** @param array memory of a table and how many slots it has @param dataOf templates that have data of a persistence engine */
   constructor(
     pool: Pool,
     array: (name: FlowArray) => { readonly memory: ArrayBuffer; readonly slots: number },
+    dataOf: DataOf,
   ) {
     this.#pool = pool;
+    this.#dataOf = dataOf;
     const tables = new Map(order.map((name) => [name, table(name, array(name))]));
     this.#tables = [...tables.values()];
     this.#peers = {
@@ -69,8 +73,9 @@ export class FlowRows {
     for (const table of this.#tables) {
       for (let slot = Math.max(0, from - first); slot < table.slots; slot++) {
         if (connections.length === most || first + slot >= until) return { connections, next: first + slot };
-        if (this.#isListed(table, slot * table.bytes, now))
-          connections.push(this.#row(table, slot * table.bytes, now));
+        if (!this.#isListed(table, slot * table.bytes, now)) continue;
+        const row = this.#row(table, slot * table.bytes, now);
+        if (row !== undefined) connections.push(row);
       }
       first += table.slots;
     }
@@ -124,8 +129,13 @@ export class FlowRows {
       : table.view.getUint32(slot * table.bytes + Flow.seen, true);
   }
 
-  #row(table: Table, at: number, now: number): ConnectionEntry {
-    const { view, templates } = table;
+  /** Undefined for a template that has just been made, or removed. */
+  #row(table: Table, at: number, now: number): ConnectionEntry | undefined {
+    const { view, templates, family, bytes } = table;
+    // only templates with data of a persistence engine have a client's port
+    const hasData = templates && view.getUint16(at + Flow.ports) !== 0;
+    const data = hasData ? this.#dataOf(family, at / bytes) : undefined;
+    if (hasData && data === undefined) return undefined;
     const protocol = view.getUint8(at + Flow.protocol);
     const assured = (view.getUint8(at + Flow.flags) & FlowFlag.assured) !== 0;
     const destination = view.getUint32(at + Flow.server, true);
@@ -134,12 +144,13 @@ export class FlowRows {
       protocol: protocol === TCP ? 'tcp' : protocol === UDP ? 'udp' : 'ip',
       state: templates ? (assured ? 'ASSURED' : 'NONE') : stateName(protocol, view.getUint8(at + Flow.state)),
       expires: Math.floor(secondsOf(prolonged(this.#ticksLeft(table, at, now)))),
-      client: addressAt(table, at, 'source'),
+      client: data?.network ?? addressAt(table, at, 'source'),
       clientPort: templates ? 0 : view.getUint16(at + Flow.ports),
       virtual: addressAt(table, at, protocol === marked ? 'mark' : 'target'),
       virtualPort: view.getUint16(at + Flow.ports + 2),
       destination: wordsAddress(this.#words, this.#pool.family(destination)),
       destinationPort: view.getUint16(at + Flow.newPort),
+      ...(data && { engineData: data.engineData }),
     };
   }
 }

@@ -11,6 +11,8 @@ import { Server, ServerFlag } from './layout.ts';
 
 /** struct interface: flags, address4, address6, mtu. */
 const interfaceBytes = 28;
+/** struct card: interface, mac. */
+const cardBytes = 12;
 const INTERFACE_XDP = 1;
 const INTERFACE_NO_ETHERNET = 2;
 
@@ -18,6 +20,8 @@ export interface HostParts {
   readonly netlink: Pick<Netlink, 'addresses' | 'route'>;
   readonly ownAddresses: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
   readonly interfaces: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
+  /** The map `cards`. */
+  readonly cards: DataView;
   /** The map `servers`, by slots of destinations. */
   readonly servers: DataView;
   problem?(message: string): void;
@@ -49,7 +53,23 @@ export class Host {
         interfaceValue(link, addresses, redirectable.has(link.index)),
       ]),
     );
+    this.#setCards(links);
     this.refreshServers();
+  }
+
+  /** Of two interfaces with the same low bits of their index the later one has the row: XDP leaves the other's packets to tc. */
+  #setCards(links: readonly Link[]): void {
+    const { cards } = this.#parts;
+    const rows = Math.floor(cards.byteLength / cardBytes);
+    const cardOf = new Map(links.map((link) => [link.index % rows, link]));
+    for (let row = 0; row < rows; row++) {
+      const link = cardOf.get(row);
+      if (link === undefined) cards.setUint32(row * cardBytes, 0, true);
+      else {
+        new Uint8Array(cards.buffer, cards.byteOffset + row * cardBytes + 4, 6).set(link.mac.subarray(0, 6));
+        cards.setUint32(row * cardBytes, link.index, true);
+      }
+    }
   }
 
   #fitting<Item>(what: string, all: readonly Item[]): readonly Item[] {

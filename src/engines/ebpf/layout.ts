@@ -114,6 +114,31 @@ export const Settings = {
   refused: 224,
 } as const;
 
+/** Which template has data of a persistence engine. */
+export const TemplateName = { bytes: 8, reference: 0, family: 4 } as const;
+
+export const TemplateData = { bytes: 280, network: 0, length: 16, data: 24 } as const;
+
+/** A step of the way to a packet's firewall mark. */
+export const MarkRule = { bytes: 40, kind: 0, sides: 1, ifSo: 2, ifNot: 4, words: 8 } as const;
+
+export const MarkRuleKind = {
+  set: 0,
+  is: 1,
+  protocols: 2,
+  networks4: 3,
+  network6: 4,
+  spans4: 5,
+  span6: 6,
+  ports: 7,
+  interfaces: 8,
+} as const;
+
+export const MarkRuleSide = { source: 1, target: 2 } as const;
+
+/** Of one family; the map has room for twice as many of each. */
+export const mostMarkRules = 512;
+
 /** Entries of every slot table; sh and dh need 256 of them. */
 export const slotTableEntries = 4096;
 
@@ -121,7 +146,7 @@ export const slotTableEntries = 4096;
 const revision = 1;
 
 /** Differs when any record does. */
-export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Flow, Flow6, ways, Endpoint, Traffic, Settings]))}`;
+export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Flow, Flow6, ways, Endpoint, Traffic, Settings, TemplateName, TemplateData, MarkRule, MarkRuleKind, mostMarkRules]))}`;
 
 /** FNV-1a. */
 function fingerprint(text: string): string {

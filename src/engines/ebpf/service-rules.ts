@@ -42,8 +42,11 @@ export class ServiceRules {
   add({ slot, id, settings }: PoolService): void {
     const at = slot * Rules.bytes;
     const view = this.#view;
-    if (id.kind === 'fwmark') view.setUint32(at + Rules.mark, id.mark, true);
-    else this.#bytes.set(addressBytes(id.address), at + Rules.address);
+    if (id.kind === 'fwmark') {
+      // templates have it in place of the virtual address
+      view.setUint32(at + Rules.address, id.mark, true);
+      view.setUint32(at + Rules.mark, id.mark, true);
+    } else this.#bytes.set(addressBytes(id.address), at + Rules.address);
     view.setUint16(at + Rules.port, servicePort(id), true);
     view.setUint8(at + Rules.protocol, id.kind === 'fwmark' ? 0 : protocolNumber(id.protocol));
     view.setUint32(at + Rules.serial, ++this.#serial, true);

@@ -33,7 +33,7 @@ export class SlotTables {
       ? schedulerAt(this.#pool.scheduler(service)).table?.(this.#pool, service)
       : undefined;
     if (table === undefined) {
-      if (this.#present.delete(service)) this.#map.delete(word(service));
+      this.delete(service);
       return;
     }
     const inner = BpfMap.create(shape);
@@ -45,6 +45,10 @@ export class SlotTables {
       inner.close();
     }
     this.#present.add(service);
+  }
+
+  delete(service: number): void {
+    if (this.#present.delete(service)) this.#map.delete(word(service));
   }
 
   /** Makes all of them as the pool wants them. */

@@ -40,8 +40,10 @@ export function bucketCounts({ connections, halfOpen, templates }: TableSizes) {
 /** Entries of every map whose size is a setting. */
 export function mapEntries(sizes: TableSizes): Readonly<Record<string, number>> {
   const { services, destinations } = sizes;
+  const buckets = bucketCounts(sizes);
   return {
-    ...bucketCounts(sizes),
+    ...buckets,
+    template_data: (buckets.templates4 + buckets.templates6) * (ways / 2),
     pool: 1 + services + destinations,
     rules: services,
     servers: destinations,
@@ -51,6 +53,7 @@ export function mapEntries(sizes: TableSizes): Readonly<Record<string, number>> 
     endpoints: services,
     // destinations of firewall marks answer in two protocols
     real_endpoints: 2 * destinations,
+    beginners: destinations,
     slot_tables: services,
   };
 }

@@ -8,10 +8,12 @@ import type { PoolSize } from '../../scheduling/pool.ts';
 import { Pool } from '../../scheduling/pool.ts';
 import type { ConnectionPart } from '../child-protocol.ts';
 import type { AdoptedTable, ConnectionEntry } from '../engine.ts';
+import type { MarkService } from '../marks/marks.ts';
 import type { PackedReport } from '../packed-report.ts';
-import type { PoolService } from '../pool-table.ts';
+import type { PoolDestination, PoolService } from '../pool-table.ts';
 import { PoolTable } from '../pool-table.ts';
 import type { VsSettings } from '../vs-settings.ts';
+import { BeginningServers } from './beginning-servers.ts';
 import { Counting } from './counting.ts';
 import type { Usage } from './director-settings.ts';
 import { DirectorSettings } from './director-settings.ts';
@@ -24,6 +26,7 @@ import { ServerRecords } from './server-records.ts';
 import { ServiceRules } from './service-rules.ts';
 import { SlotTables } from './slot-tables.ts';
 import { tableInMaps } from './table-in-maps.ts';
+import { templateData } from './template-data.ts';
 import { monotonicTicks } from './ticks.ts';
 
 export interface EbpfTableOptions {
@@ -41,6 +44,7 @@ export class EbpfTable {
   readonly #servers: ServerRecords;
   readonly #endpoints: ServiceEndpoints;
   readonly #realEndpoints: RealEndpoints;
+  readonly #beginners: BeginningServers;
   readonly #slotTables: SlotTables;
   readonly #counting: Counting;
   readonly #flows: FlowRows;
@@ -61,6 +65,7 @@ export class EbpfTable {
     this.#servers = new ServerRecords(director.view('servers'));
     this.#endpoints = new ServiceEndpoints(director.map('endpoints'));
     this.#realEndpoints = new RealEndpoints(director.map('real_endpoints'));
+    this.#beginners = new BeginningServers(director.map('beginners'));
     this.#slotTables = new SlotTables(director.map('slot_tables'), this.#pool);
     this.#counting = new Counting({
       pool: this.#pool,
@@ -69,10 +74,11 @@ export class EbpfTable {
       rows: director.view('tallies'),
       services: () => this.#table.services(),
     });
-    this.#flows = new FlowRows(this.#pool, (name) => ({
-      memory: director.view(name),
-      slots: director.map(name).maxEntries * ways,
-    }));
+    this.#flows = new FlowRows(
+      this.#pool,
+      (name) => ({ memory: director.view(name), slots: director.map(name).maxEntries * ways }),
+      templateData(director.map('template_data')),
+    );
     this.#table = this.#poolTable();
     this.#takeOver();
   }
@@ -94,6 +100,13 @@ export class EbpfTable {
       settings,
       destinations: Array.from(destinations.values(), ({ id, settings }) => ({ id, ...settings })).reverse(),
     }));
+  }
+
+  /** Those of firewall marks that packets can find. */
+  marks(): MarkService[] {
+    return Array.from(this.#served.values(), ({ id }) => id)
+      .filter((id) => id.kind === 'fwmark')
+      .map(({ mark, family }) => ({ mark, family: family === 'inet' ? 4 : 6 }));
   }
 
   setSettings(settings: VsSettings): void {
@@ -151,6 +164,7 @@ export class EbpfTable {
       for (const { slot } of destinations.values()) this.#present.add(slot);
     this.#slotTables.refreshAll(services.map(({ slot }) => slot));
     this.#endpoints.replace(served);
+    this.#beginners.replace(served);
   }
 
   #poolTable(): PoolTable {
@@ -178,11 +192,14 @@ export class EbpfTable {
       serviceEdited: (service) => {
         this.#rules.edit(service);
         this.#serve(service);
+        for (const destination of service.destinations.values()) this.#setBeginner(service, destination);
       },
       serviceLeaves: (service) => {
         this.#unserve(service);
       },
-      serviceRemoved: () => undefined,
+      serviceRemoved: ({ slot }) => {
+        this.#slotTables.delete(slot);
+      },
       destinationComes: (service, destination, revived) => {
         const { slot, id, settings } = destination;
         if (revived) this.#counting.destinationRevived(slot);
@@ -190,16 +207,24 @@ export class EbpfTable {
         if (!this.#present.has(slot)) this.#realEndpoints.add(service.id, id);
         this.#present.add(slot);
       },
-      destinationSet: () => undefined,
+      destinationSet: (service, destination) => {
+        this.#setBeginner(service, destination);
+      },
       destinationRemoved: (service, { id, slot }) => {
         this.#counting.destinationRemoved(service.slot, slot);
         this.#realEndpoints.remove(service.id, id);
+        this.#beginners.delete(slot);
         this.#present.delete(slot);
       },
       applied: (touched) => {
         for (const { slot } of touched) this.#slotTables.refresh(slot);
       },
     });
+  }
+
+  #setBeginner(service: PoolService, destination: PoolDestination): void {
+    if (this.#served.has(service.slot)) this.#beginners.set(service, destination);
+    else this.#beginners.delete(destination.slot);
   }
 
   /** Packets find it, unless the engine refuses it: the log has said so. */

@@ -11,7 +11,7 @@ import type { Claimants } from './claimants.ts';
 import type { ClaimsChange } from './claims.ts';
 import { Claims, noClaims } from './claims.ts';
 import { Guarding } from './guarding.ts';
-import { Marks } from './marks/marks.ts';
+import { Marks } from '../marks/marks.ts';
 
 export interface ClaimingParts {
   readonly interfaces: Pick<Interfaces, 'guarded' | 'setFilter'>;
@@ -28,13 +28,16 @@ export class Claiming {
   #own: readonly Address[] = [];
   /** Until then an earlier run's guard stays in force. */
   #knowsTable = false;
-  /** The rules of the packet filter are to be read for them. */
-  #newMarks = false;
 
   constructor(parts: ClaimingParts) {
     this.#parts = parts;
-    this.marks = new Marks((message) => {
-      parts.problem(message);
+    this.marks = new Marks({
+      engine: 'the packet engine',
+      services: () => this.claims.marks,
+      read: async (known) => await this.#filter?.readPacketFilter(known),
+      problem: (message) => {
+        parts.problem(message);
+      },
     });
   }
 
@@ -43,11 +46,7 @@ export class Claiming {
     this.#filter = filter;
     this.#guarding = new Guarding({
       guard: filter,
-      before: async () => {
-        if (!this.#newMarks) return;
-        await this.#readMarks(false);
-        this.#newMarks = false;
-      },
+      before: () => this.marks.ready(),
       problem: (message) => {
         this.#parts.problem(message);
       },
@@ -62,7 +61,7 @@ export class Claiming {
     for (const [name, claimant] of claimants.takeChanged()) this.claims.update(name, claimant);
     const change = this.claims.takeChange();
     if (change !== undefined && (change.addresses || change.marks)) this.#setFilters();
-    if (change?.marks === true) this.#newMarks = true;
+    if (change?.marks === true) this.marks.servicesChanged();
     if (change !== undefined || !this.#knowsTable) this.#guard(change?.guard ?? noClaims);
     this.#knowsTable = true;
   }
@@ -77,10 +76,7 @@ export class Claiming {
   /** To be called now and then: somebody may have removed the guard's rules, or changed those that set marks. */
   check(): void {
     this.#guarding?.check();
-    if (!this.claims.marked) return;
-    this.#readMarks(true).catch((error: unknown) => {
-      this.#parts.problem((error as Error).message);
-    });
+    this.marks.check();
   }
 
   /** When all that was told is in force, or has been complained about. */
@@ -95,12 +91,6 @@ export class Claiming {
   /** For the way out of the process. */
   removeSync(): void {
     this.#guarding?.removeSync();
-  }
-
-  /** @param known - nothing is to be done when they are as they were */
-  async #readMarks(known: boolean): Promise<void> {
-    const text = await this.#filter?.readPacketFilter(known);
-    if (text !== undefined) this.marks.read(this.claims.marks, text);
   }
 
   #guard(change: ClaimsChange['guard']): void {

@@ -75,6 +75,11 @@ function sick(virtuals: readonly Virtual[], changes: Partial<Facts> = {}): strin
     .join('\n');
 }
 
+/** As it is printed about the ebpf engine. */
+function ofEbpf(changes: Partial<Facts>): string {
+  return report(examine({ ...well, engine: 'ebpf', ...changes }, masq));
+}
+
 const settings = (...pairs: [string, number][]): Pick<Facts, 'settings'> => ({ settings: new Map(pairs) });
 
 void t.test('a good director is told so, with and without a configuration', (t) => {
@@ -242,5 +247,27 @@ void t.test('a real server behind a tunnel', (t) => {
   );
   const down = { ...prepared, links: [...well.links.slice(0, 2), { ...device, up: false }] };
   t.match(sick(ipip, { ...down, ...settings(...silent) }), /^FAIL .*tunl0, which unwraps packets, is down/);
+  t.end();
+});
+
+void t.test('the ebpf engine: where it is attached, and what keeps it from forwarding', (t) => {
+  const attachments = new Map([
+    ['eth0', { xdp: 'native', reason: 'a network card' } as const],
+    ['eth1', { xdp: 'none', reason: 'MTU 9000' } as const],
+  ]);
+  const on = settings(['net/ipv4/ip_forward', 1], ['net/core/bpf_jit_enable', 1]);
+  t.match(ofEbpf({ attachments, ...on }), /^ok +attachment of eth0: XDP and tc: a network card$/m);
+  t.match(ofEbpf({ attachments, ...on }), /^ok +attachment of eth1: tc: MTU 9000$/m);
+  t.match(ofEbpf({ attachments, ...on }), / 0 warn, 0 FAIL$/m);
+  t.match(ofEbpf({ attachments }), /^FAIL +ip_forward: 0: .* -> sysctl -w net.ipv4.ip_forward=1$/m);
+  t.match(ofEbpf({ bpfRefused: 'this kernel has no BPF' }), /^FAIL +BPF: this kernel has no BPF$/m);
+  t.match(
+    ofEbpf({ attachments, ...settings(['net/ipv4/ip_forward', 1], ['net/ipv4/conf/eth1/forwarding', 0]) }),
+    /^warn +forwarding of eth1: 0: .* -> sysctl -w net.ipv4.conf.eth1.forwarding=1$/m,
+  );
+  t.match(ofEbpf(settings(['net/core/bpf_jit_enable', 0])), /^warn +bpf_jit_enable: 0/m);
+  const unloadable = new Map([['libbpf', 'libbpf is not installed']]);
+  t.match(ofEbpf({ unloadable }), /^FAIL +package libbpf: .* -> apt-get install libbpf1$/m);
+  t.notMatch(report(examine({ ...well, attachments }, masq)), /attachment of/, 'of no other engine');
   t.end();
 });

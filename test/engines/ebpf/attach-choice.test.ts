@@ -18,7 +18,7 @@ function choice(changes: Partial<InterfaceFacts> = {}, mode: AttachMode = 'auto'
   return `${xdp}: ${reason}`;
 }
 
-t.test('XDP is chosen where it loses nothing', async (t) => {
+void t.test('XDP is chosen where it loses nothing', (t) => {
   t.equal(choice(), 'native: a network card');
   t.equal(choice({ mtu: largestXdpMtu }), 'native: a network card');
   for (const kind of ['veth', 'bridge', 'bond', 'team', 'vlan', 'macvlan', 'tun', 'vxlan', 'dummy'])
@@ -33,13 +33,15 @@ t.test('XDP is chosen where it loses nothing', async (t) => {
     'with what a person can do about it',
   );
   t.match(choice({ carries: ['eth0.7'] }), /^none: it carries eth0.7, .*VLAN tag/);
+  t.end();
 });
 
-t.test('who asks for one of them gets it, but nobody is pushed aside', async (t) => {
+void t.test('who asks for one of them gets it, but nobody is pushed aside', (t) => {
   const virtual = { kind: 'veth', mtu: 9000, merging: ['rx-lro'] };
   t.equal(choice(virtual, 'xdp'), 'forced: as asked for');
   t.equal(choice({}, 'tc'), 'none: as asked for');
   for (const mode of ['auto', 'xdp', 'tc'] as const)
     t.match(choice({ otherXdp: 'xdp_filter' }, mode), /^none: the XDP program xdp_filter of somebody else/);
   t.match(choice({ loopback: true }, 'xdp'), /^none/);
+  t.end();
 });

@@ -1,13 +1,24 @@
 /** Tables over real maps of the kernel, small and of this process alone, without packets. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import t from 'tap';
+import type {
+  DestinationId,
+  DestinationSettings,
+  FwmarkService,
+  ServiceId,
+  ServiceSettings,
+} from '../../../src/director/table.ts';
+import type { Verb } from '../../../src/director/verbs.ts';
 import type { LoadedDirector } from '../../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../../src/engines/ebpf/table.ts';
 import type { TableSizes } from '../../../src/engines/ebpf/table-sizes.ts';
 import { defaultVsSettings } from '../../../src/engines/vs-settings.ts';
+import { Pool } from '../../../src/scheduling/pool.ts';
+import { masq, roundRobin } from '../../support/table.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'directord-ebpf-'));
 process.on('exit', () => {
@@ -18,18 +29,21 @@ const headers = join(import.meta.dirname, '../../../src/engines/ebpf/bpf');
 
 export const sizes: TableSizes = {
   services: 16,
-  destinations: 32,
+  destinations: 64,
   connections: { 4: 64, 6: 64 },
   halfOpen: { 4: 64, 6: 64 },
   templates: { 4: 64, 6: 64 },
 };
 
-/** The map of the programs' steps names some. */
-const source = `
-#include "maps.h"
-SEC("tc") int tc_rare(struct __sk_buff *context) { return 0; }
-char _license[] SEC("license") = "GPL";
-`;
+/** All maps, and programs that do nothing in the place of those that maps.h names. */
+function mapsSource(): string {
+  const steps = readFileSync(join(headers, 'maps.h'), 'utf8').matchAll(/^int (tc_\w+)\(struct __sk_buff/gm);
+  return [
+    '#include "maps.h"',
+    ...Array.from(steps, ([, name = '']) => `SEC("tc") int ${name}(struct __sk_buff *context) { return 0; }`),
+    'char _license[] SEC("license") = "GPL";\n',
+  ].join('\n');
+}
 
 let object: string | undefined;
 
@@ -56,7 +70,7 @@ export function mapsObject(): string {
     '-o',
     object,
   ];
-  execFileSync('clang', options, { input: source });
+  execFileSync('clang', options, { input: mapsSource() });
   return object;
 }
 
@@ -72,4 +86,35 @@ export function tableOver(director: LoadedDirector, problems: string[] = []): Eb
     settings: defaultVsSettings,
     problem: (message) => problems.push(message),
   });
+}
+
+/** Closed in the end. */
+export function lab() {
+  const director = load();
+  t.teardown(() => {
+    director.close();
+  });
+  const problems: string[] = [];
+  return { director, problems, table: tableOver(director, problems), pool: new Pool(director.pool, sizes) };
+}
+
+export const web6: ServiceId = { kind: 'address', protocol: 'udp', address: '2001:db8:1::100', port: 53 };
+export const mark: FwmarkService = { kind: 'fwmark', mark: 0x80000007, family: 'inet' };
+export const one: DestinationId = { address: '10.2.0.11', port: 8080 };
+export const two: DestinationId = { address: '10.2.0.12', port: 8080 };
+
+export function addService(service: ServiceId, changes: Partial<ServiceSettings> = {}): Verb {
+  return { verb: 'add-service', service, settings: { ...roundRobin, ...changes } };
+}
+
+export function add(
+  service: ServiceId,
+  destination: DestinationId,
+  changes: Partial<DestinationSettings> = {},
+): Verb {
+  return { verb: 'add-destination', service, destination, settings: { ...masq, ...changes } };
+}
+
+export function remove(service: ServiceId, destination: DestinationId): Verb {
+  return { verb: 'delete-destination', service, destination };
 }

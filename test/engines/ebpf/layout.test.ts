@@ -16,6 +16,7 @@ const structs = {
   traffic: layout.Traffic,
   tally: { bytes: layout.Traffic.bytes },
   settings: layout.Settings,
+  mark_rule: layout.MarkRule,
 } as const;
 
 const numbers: readonly (readonly [c: string, typescript: number])[] = [
@@ -24,6 +25,9 @@ const numbers: readonly (readonly [c: string, typescript: number])[] = [
   ...named('FLOW', layout.FlowFlag),
   ...named('', layout.Life),
   ...named('', layout.FlowTable),
+  ...named('MARK', layout.MarkRuleKind),
+  ...named('MARK', layout.MarkRuleSide),
+  ['MOST_MARK_RULES', layout.mostMarkRules],
   ['WAYS', layout.ways],
   ['NO_SLOT', layout.noSlot],
   ['INDEX_MASK', layout.indexMask],
@@ -68,9 +72,6 @@ t.test('every record and number is where C has it', (t) => {
   lines.push(...numbers.map(([c, value]) => assertion(c, value)));
   t.ok(lines.length > 80, `${lines.length} assertions`);
   t.equal(compile(lines), '');
-  t.match(
-    compile([assertion('offsetof(struct rules, mark)', layout.Rules.mark + 4)]),
-    /failed/,
-  );
+  t.match(compile([assertion('offsetof(struct rules, mark)', layout.Rules.mark + 4)]), /failed/);
   t.end();
 });

@@ -27,7 +27,7 @@ function load(): BpfObject {
   return object;
 }
 
-t.test('what is attached outlives the daemon, and the next one takes it over', { skip }, async (t) => {
+void t.test('what is attached outlives the daemon, and the next one takes it over', { skip }, (t) => {
   compile();
   enterOwnNetwork();
   const root = ownBpffs();
@@ -128,9 +128,10 @@ t.test('what is attached outlives the daemon, and the next one takes it over', {
   t.notMatch(ip('link show one'), 'clsact');
   t.same(on('one'), []);
   netlink.close();
+  t.end();
 });
 
-t.test('where things are', async (t) => {
+void t.test('where things are', (t) => {
   const root = t.testdir();
   const pins = new Pins('default', 'v2', root);
   t.notOk(pins.exist);
@@ -145,4 +146,5 @@ t.test('where things are', async (t) => {
   other?.remove();
   pins.remove();
   t.same(readdirSync(join(root, 'directord')), ['v1'], 'of another daemon nothing is touched');
+  t.end();
 });

@@ -11,8 +11,6 @@ import { fileURLToPath } from 'node:url';
 import { BpfMap, MapType } from '../../../src/platform/bpf/bpf-map.ts';
 import { BpfObject } from '../../../src/platform/bpf/bpf-object.ts';
 import type { BpfProgram } from '../../../src/platform/bpf/bpf-program.ts';
-import { fillBuckets } from '../../../src/scheduling/buckets.ts';
-import { fillMaglev } from '../../../src/scheduling/maglev.ts';
 import type { PoolSize } from '../../../src/scheduling/pool.ts';
 import { Pool } from '../../../src/scheduling/pool.ts';
 import { schedulerAt } from '../../../src/scheduling/registry.ts';
@@ -26,13 +24,6 @@ const tableEntries = 4096;
 /** Offsets in struct probe. */
 const P = { service: 16, slot: 20, counted: 24, address: 28, virtual: 44, port: 60, family: 64, seconds: 68 };
 const probeBytes = 72;
-
-/** The tables that TypeScript fills for the hashing schedulers. */
-const slotTables: Readonly<Record<string, (pool: Pool, service: number) => Int32Array>> = {
-  sh: (pool, service) => fillBuckets(pool, service, (weight) => Math.max(1, weight)),
-  dh: (pool, service) => fillBuckets(pool, service, () => 1),
-  mh: fillMaglev,
-};
 
 export class SchedulerBench {
   readonly program: BpfProgram;
@@ -146,12 +137,11 @@ export class SchedulerBench {
 
   /** Writes the service's slot table, when it hashes and was changed. */
   fillTable(service: number): void {
-    const { name } = schedulerAt(this.pool.scheduler(service));
-    const fill = slotTables[name];
+    const scheduler = schedulerAt(this.pool.scheduler(service));
     const revision = this.pool.revision(service);
-    if (fill === undefined || this.#filled.get(service) === revision) return;
+    if (scheduler.table === undefined || this.#filled.get(service) === revision) return;
     this.#filled.set(service, revision);
-    this.setTable(service, fill(this.pool, service));
+    this.setTable(service, scheduler.table(this.pool, service));
   }
 
   /** Slots by bucket; NONE for none. */

@@ -87,7 +87,13 @@ const steps = fc.array(
         inactive: counts,
       }),
     },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), seconds: fc.oneof(fc.nat(100_000), fc.constantFrom(86_400, 86_401)) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        type: fc.constant('wait' as const),
+        seconds: fc.oneof(fc.nat(100_000), fc.constantFrom(86_400, 86_401)),
+      }),
+    },
     {
       weight: 12,
       arbitrary: fc.record({
@@ -229,7 +235,7 @@ t.test('what a pick costs', (t) => {
   const cost = (service: number) => {
     const question = bench.question(service, flowFrom(2));
     const floor = median(() => bench.run(withUnknownService(question), 50_000).nanoseconds);
-    return median(() => bench.run(question, 20_000).nanoseconds) - floor;
+    return median(() => bench.run(question, 5_000).nanoseconds) - floor;
   };
   for (const [scheduler, count] of [
     ['rr', 10],
@@ -245,7 +251,8 @@ t.test('what a pick costs', (t) => {
     ['mh', 1000],
   ] as const) {
     const { service } = longList(bench, scheduler, count);
-    t.comment(`${scheduler}, ${count} destinations: ${cost(service)} ns`);
+    const nanoseconds = cost(service);
+    t.ok(nanoseconds < 20_000, `${scheduler}, ${count} destinations: ${nanoseconds} ns`);
   }
   t.end();
 });

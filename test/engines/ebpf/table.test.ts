@@ -3,52 +3,22 @@ import fc from 'fast-check';
 import { join } from 'node:path';
 import t from 'tap';
 import { Director } from '../../../src/director/director.ts';
-import type {
-  DestinationId,
-  DestinationSettings,
-  FwmarkService,
-  ServiceId,
-  ServiceSettings,
-} from '../../../src/director/table.ts';
+import type { ServiceId } from '../../../src/director/table.ts';
 import { defaultTimeouts, ipipTunnel } from '../../../src/director/table.ts';
 import type { Verb } from '../../../src/director/verbs.ts';
 import { DirectorError } from '../../../src/director/verbs.ts';
 import { Endpoint, Rules, Server, Settings } from '../../../src/engines/ebpf/layout.ts';
 import type { LoadedDirector } from '../../../src/engines/ebpf/program.ts';
 import { SlotTables } from '../../../src/engines/ebpf/slot-tables.ts';
-import type { EbpfTable } from '../../../src/engines/ebpf/table.ts';
 import { bucketCounts, defaultSizes, memoryNeeded } from '../../../src/engines/ebpf/table-sizes.ts';
 import { secondsOf } from '../../../src/engines/ebpf/ticks.ts';
-import type { Counters } from '../../../src/engines/engine.ts';
 import { unpackReport } from '../../../src/engines/packed-report.ts';
 import { defaultVsSettings } from '../../../src/engines/vs-settings.ts';
 import { BpfMap } from '../../../src/platform/bpf/bpf-map.ts';
 import { makePinDirectory } from '../../../src/platform/bpf/bpffs.ts';
-import { Pool } from '../../../src/scheduling/pool.ts';
 import { ownBpffs, skip } from '../../platform/bpf/lab.ts';
 import { masq, roundRobin, tcp80 } from '../../support/table.ts';
-import { load, sizes, tableOver } from './lab.ts';
-
-const web6: ServiceId = { kind: 'address', protocol: 'udp', address: '2001:db8:1::100', port: 53 };
-const mark: FwmarkService = { kind: 'fwmark', mark: 0x80000007, family: 'inet' };
-const one: DestinationId = { address: '10.2.0.11', port: 8080 };
-const two: DestinationId = { address: '10.2.0.12', port: 8080 };
-
-function addService(service: ServiceId, changes: Partial<ServiceSettings> = {}): Verb {
-  return { verb: 'add-service', service, settings: { ...roundRobin, ...changes } };
-}
-
-function add(
-  service: ServiceId,
-  destination: DestinationId,
-  changes: Partial<DestinationSettings> = {},
-): Verb {
-  return { verb: 'add-destination', service, destination, settings: { ...masq, ...changes } };
-}
-
-function remove(service: ServiceId, destination: DestinationId): Verb {
-  return { verb: 'delete-destination', service, destination };
-}
+import { add, addService, lab, load, mark, one, remove, sizes, tableOver, two, web6 } from './lab.ts';
 
 /** A hash of endpoints in readable form: `tcp 0a010064:80` -> number. */
 function endpoints(map: BpfMap): Record<string, number> {
@@ -75,15 +45,6 @@ function counts(director: LoadedDirector) {
 }
 
 const nothing = { services4: 0, services6: 0, marks: 0, ftp: 0, everyPort: 0, engines: 0 };
-
-function lab() {
-  const director = load();
-  t.teardown(() => {
-    director.close();
-  });
-  const problems: string[] = [];
-  return { director, problems, table: tableOver(director, problems), pool: new Pool(director.pool, sizes) };
-}
 
 t.test('services are where programs look for them', { skip }, (t) => {
   const { director, table } = lab();
@@ -133,14 +94,13 @@ t.test('services are where programs look for them', { skip }, (t) => {
 });
 
 t.test('no packet finds a service that the engine refuses', { skip }, (t) => {
-  const { director, table, pool } = lab();
+  const { director, table } = lab();
   table.apply([
     addService({ ...tcp80, protocol: 'sctp' }),
     addService(tcp80, { proxyProtocol: 'v1' }),
     add(tcp80, one),
   ]);
   t.same([endpoints(director.map('endpoints')), counts(director)], [{}, nothing]);
-  t.ok(pool.barred(pool.head(1)));
   table.apply([{ verb: 'edit-service', service: tcp80, settings: roundRobin }]);
   t.same(endpoints(director.map('endpoints')), { 'tcp 0a010064:80': 1 });
   table.apply([{ verb: 'edit-service', service: tcp80, settings: { ...roundRobin, proxyProtocol: 'v2' } }]);
@@ -252,111 +212,6 @@ t.test('timeouts and knobs are in ticks and numbers, and outlive the daemon', { 
   table.setSettings({ ...defaultVsSettings, am_droprate: 7, conn_reuse_mode: 0 });
   const view = new DataView(director.view('settings'));
   t.same([view.getUint32(Settings.amDroprate, true), view.getUint32(Settings.connReuseMode, true)], [7, 0]);
-  t.end();
-});
-
-// ---- counters
-
-/** So many connections more, with one packet each way, on the last CPU and one on the first. */
-function traffic(director: LoadedDirector, slot: number, times: number): void {
-  const map = director.map('traffic');
-  const key = Buffer.from(Uint32Array.of(slot).buffer);
-  const value = map.lookupPerCpu(key);
-  const words = new BigUint64Array(value.buffer, value.byteOffset, value.length / 8);
-  for (const [cpu, more] of [
-    [0, 1],
-    [words.length / 5 - 1, times - 1],
-  ] as const) {
-    for (const [field, each] of [1, 1, 1, 60, 5_000_000_000].entries())
-      words[5 * cpu + field] = (words[5 * cpu + field] ?? 0n) + BigInt(each * more);
-  }
-  map.update(key, value);
-}
-
-function connections(count: number): Counters {
-  const outBytes = 5_000_000_000 * count;
-  return { connections: count, inPackets: count, outPackets: count, inBytes: 60 * count, outBytes };
-}
-
-/** Connections of all together, each service, and its destinations, oldest first. */
-function counted(table: EbpfTable) {
-  const { totals, services } = unpackReport(table.report());
-  return [
-    totals.connections,
-    ...services.map(({ counters, destinations }) => [
-      counters.connections,
-      ...destinations.map(({ counters }) => counters.connections),
-    ]),
-  ];
-}
-
-t.test(
-  'traffic of destinations is that of their service too, through every change of the table',
-  { skip },
-  (t) => {
-    const { director, table, pool } = lab();
-    table.apply([addService(tcp80), add(tcp80, one), add(tcp80, two), addService(web6)]);
-    t.same(counted(table), [0, [0, 0, 0], [0]]);
-    traffic(director, 0, 3);
-    traffic(director, 1, 4);
-    t.same(counted(table), [7, [7, 3, 4], [0]]);
-    t.same(unpackReport(table.report()).totals, connections(7));
-    t.same(unpackReport(table.report()).services[0]?.destinations[1]?.counters, connections(4));
-    traffic(director, 1, 1);
-    table.apply([{ verb: 'zero', service: tcp80 }]);
-    t.same(counted(table), [8, [0, 0, 0], [0]], 'zeroed for itself');
-    traffic(director, 0, 2);
-    pool.addActive(0, 1);
-    traffic(director, 1, 5);
-    table.apply([remove(tcp80, one)]);
-    t.same(counted(table), [15, [7, 5], [0]], 'the service keeps what its server did');
-    traffic(director, 0, 9);
-    t.same(counted(table), [15, [7, 5], [0]], 'packets for a deleted server are nobody’s');
-    table.apply([add(tcp80, one)]);
-    t.same(counted(table), [15, [7, 5, 2], [0]], 'revived it has its own again');
-    traffic(director, 0, 1);
-    t.same(counted(table), [16, [8, 5, 3], [0]]);
-    t.end();
-  },
-);
-
-t.test('slots begin anew with every life, the total never does', { skip }, (t) => {
-  const { director, table, pool } = lab();
-  table.apply([addService(tcp80), add(tcp80, one)]);
-  traffic(director, 0, 3);
-  pool.addActive(0, 1);
-  table.apply([{ verb: 'delete-service', service: tcp80 }]);
-  traffic(director, 0, 5);
-  t.same(counted(table), [3]);
-  table.apply([addService(tcp80), add(tcp80, one)]);
-  t.same(unpackReport(table.report()).services[0]?.destinations[0]?.active, 1, 'its connection is back');
-  t.same(counted(table), [3, [0, 0]], 'but is not of this service');
-  traffic(director, 0, 2);
-  pool.addActive(0, -1);
-  table.apply([remove(tcp80, one)]);
-  for (let i = 0; i < sizes.destinations; i++) table.apply([add(tcp80, two), remove(tcp80, two)]);
-  table.apply([add(tcp80, { address: '10.2.0.19', port: 1 })]);
-  t.equal(table.nameOf(1), '10.2.0.19:1 of tcp:10.1.0.100:80');
-  t.same(counted(table), [5, [2, 0]]);
-  table.apply([{ verb: 'zero' }]);
-  t.same(counted(table), [0, [0, 0]]);
-  t.end();
-});
-
-t.test('the next daemon counts on', { skip }, (t) => {
-  const { director, table } = lab();
-  table.apply([addService(tcp80), add(tcp80, one), add(tcp80, two)]);
-  traffic(director, 0, 3);
-  traffic(director, 1, 1);
-  table.apply([{ verb: 'zero', service: tcp80 }]);
-  traffic(director, 0, 4);
-  table.apply([remove(tcp80, two)]);
-  t.same(counted(table), [8, [4, 4]]);
-  traffic(director, 0, 1);
-  const next = tableOver(director);
-  t.same(counted(next), [9, [5, 5]]);
-  traffic(director, 0, 1);
-  t.same(counted(next), [10, [6, 6]]);
   t.end();
 });
 

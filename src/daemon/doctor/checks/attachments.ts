@@ -3,14 +3,16 @@ import type { AttachChoice } from '../../../engines/ebpf/attach-choice.ts';
 import type { Facts } from '../facts.ts';
 import { settingOf, sysctl } from '../facts.ts';
 import type { Finding } from '../finding.ts';
-import { ok, warn } from '../finding.ts';
+import { fail, ok, warn } from '../finding.ts';
 import type { Subject } from '../subject.ts';
 
 const compiler = 'net/core/bpf_jit_enable';
 
 export function attachments(facts: Facts, { isDirector }: Subject): readonly Finding[] {
   if (facts.engine !== 'ebpf' || !isDirector) return [];
+  const refused = facts.bpfRefused;
   return [
+    ...(refused === undefined ? [] : [fail('BPF', refused)]),
     ...compiled(facts),
     ...Array.from(facts.attachments ?? [], ([name, choice]) =>
       ok(`attachment of ${name}`, `${programs[choice.xdp]}: ${choice.reason}`),

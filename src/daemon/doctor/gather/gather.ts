@@ -12,7 +12,8 @@ import type { Address } from '../../../util/ip.ts';
 import { systemClock } from '../../../util/clock.ts';
 import type { Facts } from '../facts.ts';
 import { isLoopback } from '../subject.ts';
-import { gatherAttachments } from './attachments.ts';
+import type { BpfFacts } from './attachments.ts';
+import { gatherBpf } from './attachments.ts';
 import { gatherChains } from './firewall.ts';
 import { readKernelServices } from './kernel-services.ts';
 import { gatherListeners } from './listeners.ts';
@@ -38,7 +39,8 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
     const addresses = netlink.addresses();
     const remote = servers.filter((server) => !addresses.some(({ address }) => address === server));
     const pings = await pingAll(remote);
-    const attachments = host.engine === 'ebpf' ? await gatherAttachments(links, host.attach) : undefined;
+    const bpf = host.engine === 'ebpf' ? await gatherBpf(links, host.attach) : {};
+    const { unloadable: withoutLibbpf, ...bpfFacts }: BpfFacts = bpf;
     return {
       engine: host.engine,
       root,
@@ -56,11 +58,8 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
       chains: root ? gatherChains(runToolSync) : undefined,
       conntrack: readConntrack(),
       missingTools: new Set(['nft', 'iptables'].filter((tool) => runToolSync(tool, ['--version']).missing)),
-      unloadable: new Map([
-        ...unloadable(),
-        ...(typeof attachments === 'string' ? [['libbpf', attachments] as const] : []),
-      ]),
-      ...(typeof attachments === 'object' && { attachments }),
+      unloadable: unloadable(withoutLibbpf),
+      ...bpfFacts,
       offloads: new Map(
         links.filter(({ ethernet, up }) => ethernet && up).map(({ name }) => [name, offloadsOn(name)]),
       ),
@@ -129,12 +128,9 @@ function readIfThere(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
-function unloadable(): ReadonlyMap<string, string> {
+/** @param libbpf why that cannot be loaded */
+function unloadable(libbpf: string | undefined): ReadonlyMap<string, string> {
   const names = ['koffi', 'cap', 'raw-socket'] as const;
-  return new Map(
-    names.flatMap((name) => {
-      const why = whyNotLoadable(name);
-      return why === undefined ? [] : [[name, why] as const];
-    }),
-  );
+  const all = [...names.map((name) => [name, whyNotLoadable(name)] as const), ['libbpf', libbpf] as const];
+  return new Map(all.flatMap(([name, why]) => (why === undefined ? [] : [[name, why] as const])));
 }

@@ -10,6 +10,9 @@
 
 inline_function u32 now_tick(const struct settings *settings) { return (u32)(bpf_ktime_get_coarse_ns() >> 20) + settings->clock; }
 
+/* 2^20 / 10^9, in parts of 2^32. */
+inline_function u32 seconds_of(u32 tick) { return (u64)tick * 4503600 >> 32; }
+
 /* Low bits of about a second, never 0. */
 inline_function u16 second_of(u32 tick) { return (tick >> 10) | 0x8000; }
 inline_function u16 four_seconds_of(u32 tick) { return (tick >> 12) | 0x8000; }

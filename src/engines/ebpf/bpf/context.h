@@ -8,7 +8,8 @@
 #define TC_CONTEXT(context) ((struct __sk_buff *)(context))
 
 /* Verdicts of the common path that are no action of either hook. */
-#define RARE (-2) /* nothing has been changed: tc does it on its longer way */
+#define RARE (-2)    /* nothing has been changed: tc does it on its longer way */
+#define REFUSED (-4) /* nobody serves there: tc tells the client */
 
 inline_function void *frame_data(void *context, const bool xdp) {
   void *data = xdp ? (void *)(long)XDP_CONTEXT(context)->data : (void *)(long)TC_CONTEXT(context)->data;
@@ -30,6 +31,17 @@ inline_function u64 frame_length(void *context, const bool xdp, const void *data
 
 inline_function u32 frame_interface(void *context, const bool xdp) {
   return xdp ? XDP_CONTEXT(context)->ingress_ifindex : TC_CONTEXT(context)->ifindex;
+}
+
+#define OTHERHOST 3 /* PACKET_OTHERHOST of linux/if_packet.h */
+
+/* Not for a bridge or a VLAN above, nor for a neighbour whose frames somebody on this host listens to. `data` has an Ethernet header. */
+inline_function bool is_for_this_host(void *context, const bool xdp, const void *data) {
+  if (!xdp) return TC_CONTEXT(context)->pkt_type != OTHERHOST && !TC_CONTEXT(context)->vlan_present;
+  u32 interface = XDP_CONTEXT(context)->ingress_ifindex;
+  u32 row = interface % CARDS;
+  struct card *card = bpf_map_lookup_elem(&cards, &row);
+  return card && card->interface == interface && *(u32 *)data == *(u32 *)card->mac && *(u16 *)(data + 4) == *(u16 *)(card->mac + 4);
 }
 
 /* A packet that was merged of several and will be cut again: its length says nothing about what the path carries. */

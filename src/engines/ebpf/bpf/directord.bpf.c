@@ -1,18 +1,22 @@
 /* The director in the kernel: xdp_director for interfaces whose driver runs XDP, tc_director for all. XDP does the common path and
  * leaves everything else, untouched, to tc on the same interface. See native-notes/ebpf-engine.md. */
+#include "begun.h"
 #include "forward.h"
+#include "icmp-tell.h"
+#include "icmp-translate.h"
 #include "rare.h"
 #include "sweep.h"
 
 SEC("xdp")
 int xdp_director(struct xdp_md *context) {
   int verdict = forward(context, true);
-  return verdict == RARE ? XDP_PASS : verdict;
+  return verdict == RARE || verdict == REFUSED ? XDP_PASS : verdict;
 }
 
 SEC("tc")
 int tc_director(struct __sk_buff *context) {
   int verdict = forward(context, false);
+  if (verdict == REFUSED) return tell(context, TELL_PORT_UNREACHABLE, 0, NO_SLOT);
   if (verdict != RARE) return verdict;
   bpf_tail_call(context, &steps, STEP_RARE);
   return TC_ACT_UNSPEC;
@@ -20,6 +24,15 @@ int tc_director(struct __sk_buff *context) {
 
 SEC("tc")
 int tc_rare(struct __sk_buff *context) { return rare(context); }
+
+SEC("tc")
+int tc_icmp(struct __sk_buff *context) { return translate_icmp(context); }
+
+SEC("tc")
+int tc_tell(struct __sk_buff *context) { return make_error(context); }
+
+SEC("tc")
+int tc_begun(struct __sk_buff *context) { return begun(context); }
 
 /* Run once by user space, never attached: starts the timer that ends what is past its time. */
 SEC("tc")

@@ -33,8 +33,8 @@ inline_function u64 mix(u64 a, u64 b) {
 
 inline_function void hash_key(struct flow_key *key) {
   u64 hash = mix(hash_seed, ((u64)key->source << 32) | key->target);
-  hash = mix(hash, ((u64)key->ports << 32) | key->protocol);
-  key->hash = hash ^ (hash >> 29);
+  hash = mix(hash, ((u64)key->ports << 32) | key->protocol) * 0xc2b2ae3d27d4eb4full;
+  key->hash = hash ^ (hash >> 32); /* products carry upwards only: without this, a port in the upper half would not reach the lower bits */
 }
 
 inline_function u32 fold6(const u32 *address) {
@@ -141,12 +141,6 @@ inline_function u32 flow_find(const int family, const struct packet *packet) {
   if (likely(found != NO_SLOT)) return found;
   return family == 4 ? find_elsewhere4(packet) : find_elsewhere6(packet);
 }
-/* Of tables with the order of struct settings: full, half-open, templates of IPv4, then of IPv6. */
-inline_function void count_used(const int family, const u32 table, s32 change) {
-  struct settings *settings = the_settings();
-  if (settings) __sync_fetch_and_add(&settings->used[table + (family == 4 ? 0 : 3)], change);
-}
-
 inline_function bool flow_seize(struct flow *flow) { return __sync_val_compare_and_swap(&flow->life, LIVE, TAKEN) == LIVE; }
 
 inline_function void key_of_slot(const int family, const struct flow *flow, struct flow_key *key) {
@@ -174,7 +168,6 @@ inline_function void flow_free(const int family, const u32 table, struct flow *f
     key_of_slot(family, flow, &key);
     count_spilled(family, table, key.hash, -1);
   }
-  count_used(family, table, -1);
   flow->displaced = 0;
   *(volatile u32 *)&flow->life = FREE;
 }
@@ -203,7 +196,6 @@ inline_function u32 flow_claim(const int family, const u32 table, const struct f
   }
   struct flow *flow = flow_at(family, claimed);
   if (!flow) return NO_SLOT;
-  count_used(family, table, 1);
   flow->source = key->source;
   flow->target = key->target;
   flow->ports = key->ports;

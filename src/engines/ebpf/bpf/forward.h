@@ -264,13 +264,15 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
     if ((void *)(ip + 1) > frame_end(context, xdp) || !is_header_valid(ip)) return RARE;
   }
   struct placed placed;
-  switch (place(family, packet, 0, now, &placed)) {
+  switch (place(context, family, true, packet, 0, now, &placed)) {
   case PLACE_MADE:
     return to_server(context, xdp, family, settings, packet, placed.reference, true, now);
   case PLACE_DROP:
     return drop(xdp);
   case PLACE_PASS:
     return pass(xdp);
+  case PLACE_REFUSE:
+    return REFUSED;
   default:
     return RARE;
   }
@@ -281,7 +283,7 @@ inline_function int forward(void *context, const bool xdp) {
   void *end = frame_end(context, xdp);
   struct settings *settings = the_settings();
   struct packet packet;
-  if (!settings || data + ETH_HLEN > end) return pass(xdp);
+  if (!settings || data + ETH_HLEN > end || !is_for_this_host(context, xdp, data)) return pass(xdp);
   u16 type = ((struct ethhdr *)data)->h_proto;
   if (type == bpf_htons(ETH_P_IP)) {
     if (settings->services4 == 0) return pass(xdp);

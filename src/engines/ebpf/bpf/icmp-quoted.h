@@ -1,7 +1,7 @@
 /* Reads an IP packet anywhere in a frame that may be cut after eight bytes of its transport header, as ICMP errors quote them. */
 #ifndef DIRECTORD_ICMP_QUOTED_H
 #define DIRECTORD_ICMP_QUOTED_H
-#include "context.h"
+#include "read.h"
 
 #define ICMP_HEADER 8
 
@@ -49,10 +49,6 @@ inline_function bool read_quoted4(struct __sk_buff *context, u32 there, struct q
   quoted->dont_fragment = (fragment & 0x4000) != 0;
   quoted->offset = (fragment & 0x1fff) * 8;
   return true;
-}
-
-inline_function bool is_extension(u8 protocol) {
-  return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_DSTOPTS;
 }
 
 /* Up to the transport header, or to the end of the fragment header of a later fragment. */

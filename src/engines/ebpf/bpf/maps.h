@@ -20,6 +20,7 @@ ARRAY_OF(pool, struct pool_record, 1);
 ARRAY_OF(rules, struct rules, 1);
 ARRAY_OF(servers, struct server, 1);
 ARRAY_OF(settings, struct settings, 1);
+ARRAY_OF(cards, struct card, CARDS);
 ARRAY_OF(flows4, struct bucket4, 1);
 ARRAY_OF(halves4, struct bucket4, 1);
 ARRAY_OF(templates4, struct bucket4, 1);
@@ -27,6 +28,7 @@ ARRAY_OF(flows6, struct bucket6, 1);
 ARRAY_OF(halves6, struct bucket6, 1);
 ARRAY_OF(templates6, struct bucket6, 1);
 ARRAY_OF(tallies, struct tally, 1); /* all together, services, destinations, then how much of each destination's traffic is in them */
+ARRAY_OF(mark_rules, struct mark_rule, 1 + 4 * MOST_MARK_RULES);
 
 /* Virtual services by where packets go, and firewall marks: the pool's slot. */
 struct {
@@ -44,6 +46,24 @@ struct {
   __type(key, struct endpoint);
   __type(value, u32);
 } real_endpoints SEC(".maps");
+
+/* Real servers that may begin connections: the destination's slot, of those that share an endpoint the newest's. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct endpoint);
+  __type(value, u32);
+} beginners SEC(".maps");
+
+/* Data of persistence engines, of the templates that have such. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct template_name);
+  __type(value, struct template_data);
+} template_data SEC(".maps");
 
 /* This host's own addresses, of any interface. */
 struct {
@@ -99,9 +119,13 @@ enum step {
   STEP_FRAGMENT, /* tc_fragment: a fragment */
   STEP_TELL,     /* tc_tell: makes an ICMP error of the packet, and sends it back: the errand says which */
   STEP_CUT,      /* tc_cut: sends the packet, which is ready to go, in fragments: the errand says where and how large */
+  STEP_BEGUN,    /* tc_begun: a server's packet that begins a connection */
   STEPS,
 };
 int tc_rare(struct __sk_buff *context);
+int tc_icmp(struct __sk_buff *context);
+int tc_tell(struct __sk_buff *context);
+int tc_begun(struct __sk_buff *context);
 
 struct {
   __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -111,6 +135,9 @@ struct {
 } steps SEC(".maps") = {
   .values = {
     [STEP_RARE] = (void *)&tc_rare,
+    [STEP_ICMP] = (void *)&tc_icmp,
+    [STEP_TELL] = (void *)&tc_tell,
+    [STEP_BEGUN] = (void *)&tc_begun,
   },
 };
 
@@ -130,7 +157,13 @@ struct {
   __type(value, struct errand);
 } errands SEC(".maps");
 
-enum tell { TELL_PORT_UNREACHABLE, TELL_HOST_UNREACHABLE, TELL_TIME_EXCEEDED, TELL_TOO_BIG };
+enum tell {
+  TELL_PORT_UNREACHABLE,
+  TELL_HOST_UNREACHABLE,
+  TELL_TIME_EXCEEDED,
+  TELL_TOO_BIG,
+  TELL_AGAIN, /* an error of somebody else, about another packet: instead of an MTU its type << 8 | code */
+};
 
 /* How large the maps are that programs index themselves. */
 const volatile u32 service_slots = 0;

@@ -2,7 +2,7 @@
  * IPVS's order. It reads nothing but struct packet, so XDP and tc share it. */
 #ifndef DIRECTORD_NEW_FLOW_H
 #define DIRECTORD_NEW_FLOW_H
-#include "persistence.h"
+#include "engine-templates.h"
 #include "schedulers.h"
 #include "services.h"
 
@@ -69,7 +69,7 @@ once_function u32 choose(const struct packet *packet, u32 service, u32 now) {
   if (!packet || !rules) return NO_SLOT;
   bool every_port = rules->persistence != 0 || rules->mark != 0;
   if (!every_port && target_port(packet) != bpf_htons(rules->port)) return NO_SLOT;
-  struct client client = { .port = bpf_ntohs(source_port(packet)), .family = packet->family, .seconds = now >> 10 };
+  struct client client = { .port = bpf_ntohs(source_port(packet)), .family = packet->family, .seconds = seconds_of(now) };
 #pragma unroll
   for (int word = 0; word < 4; word++) {
     client.address[word] = word == 0 || packet->family == 6 ? bpf_ntohl(packet->source[word]) : 0;
@@ -86,7 +86,7 @@ inline_function u32 recall(const int family, const struct packet *packet, u32 se
   const struct rules *rules = rules_at(service);
   if (!packet || !settings || !rules) return NO_SLOT;
   template_key(family, rules, packet, network, &key);
-  u32 template = find_template(family, settings, &key, now);
+  u32 template = usable_template(family, settings, find_in_table(family, TEMPLATES, &key), &key, now);
   struct flow *found = flow_at(family, template);
   if (found) found->seen = now;
   return template;
@@ -182,10 +182,11 @@ once_function u32 enter6(const struct packet *packet, u32 slot, u32 port, u32 te
   return enter(6, packet, slot, port, template, now);
 }
 
-enum { NO_SERVICE = NO_SLOT, MET_DROP = NO_SLOT - 1 };
+enum { NO_SERVICE = NO_SLOT, MET_DROP = NO_SLOT - 1, MET_RARE = NO_SLOT - 2 };
 
-/* The service for a packet, NO_SERVICE where there is none that wants it, MET_DROP where it is dropped, and counted, already. */
-once_function u32 meet(const struct packet *packet, u32 mark) {
+/* The service for a packet, NO_SERVICE where there is none that wants it, MET_DROP where it is dropped, and counted, already; MET_RARE where the
+ * common path asks, and the service leaves no entry by which tc's longer way could tell that all of this was done. */
+once_function u32 meet(const struct packet *packet, u32 mark, bool common) {
   struct settings *settings = the_settings();
   if (!packet || !settings) return NO_SERVICE;
   if (packet->protocol == IPPROTO_TCP) {
@@ -193,7 +194,9 @@ once_function u32 meet(const struct packet *packet, u32 mark) {
     if (!(packet->tcp_flags & TCP_SYN) && settings->sloppy_tcp == 0) return NO_SERVICE;
   }
   u32 service = find_service(settings, packet, mark);
-  if (service == NO_SLOT) return NO_SERVICE;
+  struct rules *rules = rules_at(service);
+  if (service == NO_SLOT || !rules) return NO_SERVICE;
+  if (common && rules->flags & RULES_ONE_PACKET && packet->protocol == IPPROTO_UDP) return MET_RARE;
   u32 reason = is_martian(packet) || is_own(packet->source, packet->family) ? DROP_MARTIAN : is_dropped(settings) ? DROP_DROP_PACKET : DROPS;
   if (reason != DROPS) {
     count_drop(reason);
@@ -203,21 +206,40 @@ once_function u32 meet(const struct packet *packet, u32 mark) {
   return source_port(packet) == bpf_htons(FTP_DATA) ? NO_SERVICE : service;
 }
 
-inline_function u32 place(const int family, const struct packet *packet, u32 mark, u32 now, struct placed *placed) {
+/* The template for the packet's client, or NO_SLOT. */
+inline_function u32 recall_any(const int family, const struct packet *packet, u32 service, bool by_call, u32 now) {
+  if (by_call) return family == 4 ? recall_call4(packet, service, now) : recall_call6(packet, service, now);
+  return family == 4 ? recall4(packet, service, now) : recall6(packet, service, now);
+}
+
+inline_function u32 remember_any(const int family, const struct packet *packet, u32 service, bool by_call, u32 slot, u32 now) {
+  if (by_call) return family == 4 ? remember_call4(packet, service, slot, now) : remember_call6(packet, service, slot, now);
+  return family == 4 ? remember4(packet, service, slot, now) : remember6(packet, service, slot, now);
+}
+
+/* The common path never gets here with a service that has a persistence engine. */
+inline_function u32 place(void *context, const int family, const bool common, const struct packet *packet, u32 mark, u32 now,
+                          struct placed *placed) {
   placed->reference = NO_SLOT;
-  u32 service = meet(packet, mark);
+  u32 service = meet(packet, mark, common);
   if (service == MET_DROP) return PLACE_DROP;
+  if (common && service == MET_RARE) return PLACE_ONE_PACKET;
   struct rules *rules = rules_at(service);
   if (service == NO_SERVICE || !rules) return PLACE_PASS;
 
   bool persistent = rules->persistence != 0;
-  u32 template = !persistent ? NO_SLOT : family == 4 ? recall4(packet, service, now) : recall6(packet, service, now);
+  bool by_call = !common && persistent && rules->flags & RULES_SIP;
+  if (by_call && !find_call(context, packet)) {
+    count_drop(DROP_NO_ENGINE_DATA);
+    return PLACE_DROP;
+  }
+  u32 template = persistent ? recall_any(family, packet, service, by_call, now) : NO_SLOT;
   struct flow *recalled = flow_at(family, template);
   u32 slot = recalled ? recalled->server : choose(packet, service, now);
   struct server *server = server_at(slot);
   if (slot == NO_SLOT || !server)
     return rules->port == FTP && target_port(packet) != bpf_htons(FTP) ? PLACE_PASS : PLACE_REFUSE;
-  if (persistent && !recalled) template = family == 4 ? remember4(packet, service, slot, now) : remember6(packet, service, slot, now);
+  if (persistent && !recalled) template = remember_any(family, packet, service, by_call, slot, now);
 
   placed->server = slot;
   placed->port = server_port(rules, server, packet);

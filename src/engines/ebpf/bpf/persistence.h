@@ -3,22 +3,24 @@
 #ifndef DIRECTORD_PERSISTENCE_H
 #define DIRECTORD_PERSISTENCE_H
 #include "connection.h"
+#include "template-data.h"
 
 #define PROLONGATION TICKS_OF_SECONDS(60)
 /* Virtual port of a template that no connection may use any more. */
 #define INVALID_PORT 0xffff
 
-inline_function void remove_template(const int family, struct flow *template) {
+inline_function void remove_template(const int family, u32 reference, struct flow *template) {
   if (!flow_seize(template)) return;
   count_template(template->server, -1);
+  forget_data(family, reference, template);
   flow_free(family, TEMPLATES, template);
 }
 
 /* One that ran out goes, unless connections refer to it. */
-inline_function bool template_lives(const int family, struct flow *template, u32 now) {
+inline_function bool template_lives(const int family, u32 reference, struct flow *template, u32 now) {
   if (!has_passed(now, template->seen, template->timeout)) return true;
   if (template->new_address == 0) {
-    remove_template(family, template);
+    remove_template(family, reference, template);
     return false;
   }
   u32 late = now - template->seen - template->timeout;
@@ -48,15 +50,14 @@ inline_function bool is_valid_template(const struct settings *settings, const st
 inline_function void invalidate_template(const int family, struct flow *template, const struct flow_key *key) {
   if (template->displaced) count_spilled(family, TEMPLATES, key->hash, -1);
   template->displaced = 0;
-  template->ports = (u32)INVALID_PORT << 16;
+  template->ports = (u32)INVALID_PORT << 16 | (template->ports & 0xffff);
   template->new_port = INVALID_PORT;
 }
 
-/* @returns the template's reference, or NO_SLOT: then schedule, and insert one */
-inline_function u32 find_template(const int family, const struct settings *settings, const struct flow_key *key, u32 now) {
-  u32 reference = find_in_table(family, TEMPLATES, key);
+/* @returns the reference of the template that was found, or NO_SLOT: then schedule, and insert one */
+inline_function u32 usable_template(const int family, const struct settings *settings, u32 reference, const struct flow_key *key, u32 now) {
   struct flow *template = flow_at(family, reference);
-  if (!template || !template_lives(family, template, now)) return NO_SLOT;
+  if (!template || !template_lives(family, reference, template, now)) return NO_SLOT;
   if (is_valid_template(settings, template)) return reference;
   invalidate_template(family, template, key);
   return NO_SLOT;
@@ -64,15 +65,20 @@ inline_function u32 find_template(const int family, const struct settings *setti
 
 /* Makes room for a template by removing the oldest of its bucket that no connection refers to. */
 inline_function void evict_template(const int family, const struct flow_key *key) {
-  void *slots = bucket_at(family, TEMPLATES, (u32)key->hash & mask_of(family, TEMPLATES));
+  u32 bucket = (u32)key->hash & mask_of(family, TEMPLATES);
+  void *slots = bucket_at(family, TEMPLATES, bucket);
   if (!slots) return;
-  struct flow *oldest = NULL;
+  u32 oldest = NO_SLOT;
+  u32 since = 0;
 #pragma unroll
   for (u32 way = 0; way < WAYS; way++) {
     struct flow *template = slot_of(family, slots, way);
-    if (template->life == LIVE && template->new_address == 0 && (!oldest || (s32)(template->seen - oldest->seen) < 0)) oldest = template;
+    if (template->life != LIVE || template->new_address != 0 || (oldest != NO_SLOT && (s32)(template->seen - since) >= 0)) continue;
+    oldest = reference_of(TEMPLATES, bucket, way);
+    since = template->seen;
   }
-  if (oldest) remove_template(family, oldest);
+  struct flow *template = flow_at(family, oldest);
+  if (template) remove_template(family, oldest, template);
 }
 
 /* `port`: of the destination, in network order. */

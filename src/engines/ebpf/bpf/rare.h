@@ -2,6 +2,7 @@
  * local servers, tunnels, changed tables and connections whose time is over. The order of its questions is IPVS's. */
 #ifndef DIRECTORD_RARE_H
 #define DIRECTORD_RARE_H
+#include "beginners.h"
 #include "forward.h"
 #include "hops.h"
 #include "marks.h"
@@ -96,7 +97,8 @@ inline_function int transmit(struct __sk_buff *context, const struct packet *pac
   if (packet->ttl <= 1) return tell(context, TELL_TIME_EXCEEDED, 0, counted);
   if (method == TUNNEL) return into_tunnel(context, packet, details, slot, server, &route, now);
   bool must_fit = packet->length > route.hop.mtu && details->dont_fragment && !is_merged(context, false);
-  if (must_fit || decrement_ttl(context, packet)) return tell(context, TELL_TOO_BIG, route.hop.mtu, counted);
+  if (decrement_ttl(context, packet)) return TC_ACT_SHOT;
+  if (must_fit) return tell(context, TELL_TOO_BIG, route.hop.mtu, counted);
   if (method == MASQ && (complete_checksum(context, packet) || write_address(context, packet, true, server->address, port))) return TC_ACT_SHOT;
   return send_or_cut(context, packet->length, route.hop.mtu, &route);
 }
@@ -188,13 +190,14 @@ inline_function int forward_rare(struct __sk_buff *context, const int family, co
   struct flow *flow = flow_at(family, reference);
   if (flow && flow->flags & FLOW_REPLY) return transmit_reply(context, family, settings, packet, details, reference, now);
   if (!flow) {
+    if (settings->engines != 0 && begins_connection(context, packet)) bpf_tail_call(context, &steps, STEP_BEGUN);
     if (settings->nat_icmp_send != 0 && is_stray_reply(packet)) {
       if (packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_RST) return TC_ACT_UNSPEC;
       count_drop(DROP_UNKNOWN_REPLY);
       if (packet->ttl > 1 && decrement_ttl(context, packet)) return TC_ACT_SHOT;
       return tell(context, TELL_PORT_UNREACHABLE, 0, NO_SLOT);
     }
-    switch (place(family, packet, settings->marks ? mark_of(context, packet) : 0, now, &placed)) {
+    switch (place(context, family, false, packet, settings->marks ? mark_of(context, packet) : 0, now, &placed)) {
     case PLACE_MADE:
       reference = placed.reference;
       break;
@@ -230,10 +233,12 @@ inline_function int rare(struct __sk_buff *context) {
   case READ_NOT_IP:
     return TC_ACT_UNSPEC;
   }
-  if (is_martian(&packet)) return drop_because(DROP_MARTIAN);
+  const bool is_icmp = packet.protocol == (packet.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+  /* who asks whether an address is free still has none (RFC 4862): the host's business */
+  if (!is_icmp && is_martian(&packet)) return drop_because(DROP_MARTIAN);
   if (details.source_routed) return drop_because(DROP_SOURCE_ROUTED);
   if (details.is_fragment) bpf_tail_call(context, &steps, STEP_FRAGMENT);
-  if (packet.protocol == (packet.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) bpf_tail_call(context, &steps, STEP_ICMP);
+  if (is_icmp) bpf_tail_call(context, &steps, STEP_ICMP);
   if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP) return TC_ACT_UNSPEC;
   return packet.family == 4 ? forward_rare(context, 4, &packet, &details) : forward_rare(context, 6, &packet, &details);
 }

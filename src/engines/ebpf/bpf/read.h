@@ -45,8 +45,12 @@ inline_function u32 read_ports(struct __sk_buff *context, struct packet *packet,
 
 inline_function bool is_source_routed4(struct __sk_buff *context, u32 header) {
   u8 options[40] = {};
-  u32 length = (header - 20) & 63;
-  if (length == 0 || length > 40 || bpf_skb_load_bytes(context, ETH_HLEN + 20, options, length)) return false;
+  if (header <= 20) return false;
+  u32 last = header - 21;
+  hide(last);
+  if (last >= 40) return false;
+  const u32 length = last + 1; /* at least 1: verifiers up to Linux 6.7 do not see that in comparisons */
+  if (bpf_skb_load_bytes(context, ETH_HLEN + 20, options, length)) return false;
   u32 at = 0;
   for (int i = 0; i < 40 && at < length && at < 40; i++) {
     u8 type = options[at];

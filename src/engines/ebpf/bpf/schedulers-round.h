@@ -5,7 +5,7 @@
 #include "schedulers-load.h"
 
 /* How often a pick starts again because another CPU was faster; then it is content with a place that another has taken, too. */
-#define ATTEMPTS 64
+#define ATTEMPTS 256
 
 /* ---- rr: state word 0 is the link to the last destination, 0 before the first */
 
@@ -49,10 +49,13 @@ __noinline u32 pick_rr(u32 service) {
   struct pool_service *the_service = service_at(service);
   if (!the_service) return NO_SLOT;
   u32 found = NO_SLOT;
+  u32 last = *(volatile u32 *)&the_service->state[0];
   for (u32 attempt = 0; attempt < ATTEMPTS; attempt++) {
-    u32 last = *(volatile u32 *)&the_service->state[0];
     found = next_eligible(service, last);
-    if (found == NO_SLOT || __sync_val_compare_and_swap(&the_service->state[0], last, found + 1) == last) break;
+    if (found == NO_SLOT) break;
+    u32 now = __sync_val_compare_and_swap(&the_service->state[0], last, found + 1);
+    if (now == last) break;
+    last = now;
   }
   return found;
 }
@@ -140,11 +143,14 @@ __noinline u32 pick_wrr(u32 service) {
   if (!the_service) return NO_SLOT;
   u64 *state = (u64 *)the_service->state;
   u32 found = NO_SLOT;
+  u64 before = *(volatile u64 *)state;
   for (u32 attempt = 0; attempt < ATTEMPTS; attempt++) {
-    u64 before = *(volatile u64 *)state;
     union wrr_place place = {.both = before};
     found = next_by_weight(service, &place);
-    if (place.both == before || __sync_val_compare_and_swap(state, before, place.both) == before) break;
+    if (place.both == before) break;
+    u64 now = __sync_val_compare_and_swap(state, before, place.both);
+    if (now == before) break;
+    before = now;
   }
   return found;
 }

@@ -23,10 +23,11 @@ once_function u32 sum_of(struct __sk_buff *context, u32 from, u32 to, u32 initia
   struct sum_scratch *scratch = bpf_map_lookup_elem(&sum_scratches, &first);
   if (!scratch) return 0;
   for (u32 piece = 0; piece < SUM_PIECES && from < to; piece++) {
-    u32 length = to - from;
-    if (length > SUM_PIECE) length = SUM_PIECE;
-    hide(length);
-    if (length < 1 || length > SUM_PIECE || bpf_skb_load_bytes(context, from, scratch->bytes, length)) return 0;
+    u32 last = to - from - 1;
+    if (last >= SUM_PIECE) last = SUM_PIECE - 1;
+    hide(last);
+    const u32 length = (last & (SUM_PIECE - 1)) + 1; /* at least 1: verifiers up to Linux 6.7 do not see that in comparisons */
+    if (bpf_skb_load_bytes(context, from, scratch->bytes, length)) return 0;
     __builtin_memset(scratch->bytes + length, 0, 4);
     from += length;
     sum = folded((u64)bpf_csum_diff(NULL, 0, (u32 *)scratch->bytes, (length + 3) & ~3u, sum));

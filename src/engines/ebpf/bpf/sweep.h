@@ -6,17 +6,32 @@
 /* Buckets that are looked at in one go. */
 #define PIECE 256
 
+/* A reply's slot goes with its forward flow; one that was left alone goes when its own time is over. */
+inline_function void sweep_reply(const int family, const u32 table, u32 reference, struct flow *reply, u32 now) {
+  if (!has_passed(now, reply->seen, reply->timeout)) return;
+  struct flow *forward = flow_at(family, reply->peer);
+  if (forward && forward->life == LIVE && forward->peer == reference) return;
+  if (flow_seize(reply)) flow_free(family, table, reply);
+}
+
 inline_function void sweep_slot(const int family, const u32 table, u32 reference, struct flow *flow, u32 now) {
-  if (flow->life != LIVE || flow->flags & FLOW_REPLY) return;
-  if (table == TEMPLATES) template_lives(family, flow, now);
+  if (table == TEMPLATES) template_lives(family, reference, flow, now);
+  else if (flow->flags & FLOW_REPLY) sweep_reply(family, table, reference, flow, now);
   else if (is_past(family, flow, now)) end_connection(family, reference);
 }
 
+/* How many of its slots were in use. */
 inline_function int sweep_slots(const int family, const u32 table, u32 bucket, u32 now) {
+  u32 used = 0;
   void *slots = bucket_at(family, table, bucket);
   if (!slots) return 0;
-  for (u32 way = 0; way < WAYS; way++) sweep_slot(family, table, reference_of(table, bucket, way), slot_of(family, slots, way), now);
-  return 0;
+  for (u32 way = 0; way < WAYS; way++) {
+    struct flow *flow = slot_of(family, slots, way);
+    if (flow->life != LIVE) continue;
+    used++;
+    sweep_slot(family, table, reference_of(table, bucket, way), flow, now);
+  }
+  return used;
 }
 
 /* Tables in the order of `used` in struct settings. */
@@ -32,8 +47,9 @@ once_function int sweep_bucket(u32 table, u32 bucket, u32 now) {
 }
 
 once_function int sweep_at(u32 table, u32 from, u32 now) {
-  for (u32 i = 0; i < PIECE; i++) sweep_bucket(table, from + i, now);
-  return 0;
+  u32 used = 0;
+  for (u32 i = 0; i < PIECE; i++) used += sweep_bucket(table, from + i, now);
+  return used;
 }
 
 inline_function u32 buckets_of(u32 table) {
@@ -48,6 +64,7 @@ inline_function u32 buckets_of(u32 table) {
 struct sweeper {
   struct bpf_timer timer;
   u32 turn[TABLES]; /* bucket that comes next */
+  u32 used[TABLES]; /* slots in use, of the turn so far */
 };
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -56,7 +73,7 @@ struct {
   __type(value, struct sweeper);
 } sweepers SEC(".maps");
 
-/* Half a turn of one table, at most 64 pieces. */
+/* The next piece of work in one table. */
 once_function int sweep_turn(u32 table) {
   u32 first = 0;
   struct sweeper *sweeper = bpf_map_lookup_elem(&sweepers, &first);
@@ -66,9 +83,11 @@ once_function int sweep_turn(u32 table) {
   u32 now = now_tick(settings);
   u32 at = sweeper->turn[table];
   for (u32 done = 0; done < 64 && done * PIECE * ROUND < buckets; done++) {
-    sweep_at(table, at, now);
+    sweeper->used[table] += sweep_at(table, at, now);
     at += PIECE;
-    if (at >= buckets) at = 0;
+    if (at < buckets) continue;
+    settings->used[table] = sweeper->used[table];
+    sweeper->used[table] = at = 0;
   }
   sweeper->turn[table] = at;
   return 0;

@@ -154,6 +154,14 @@ struct flow6 {
 struct bucket4 { struct flow slots[WAYS]; };
 struct bucket6 { struct flow6 slots[WAYS]; };
 
+/* What a persistence engine found in the packets of a client: the name of a template. What is not used is zero. */
+struct template_data {
+  u32 network[4]; /* of clients that share the template */
+  u32 length;
+  u32 spare;
+  u8 bytes[256];
+};
+
 /* ---- keys */
 
 struct address { u32 words[4]; };
@@ -163,6 +171,12 @@ struct endpoint {
   u16 port;       /* network order */
   u8 protocol;    /* 0 for a mark */
   u8 family;
+};
+
+/* A template with data of a persistence engine: a reference among those of its family. */
+struct template_name {
+  u32 reference;
+  u32 family;
 };
 
 struct fragment_key {
@@ -219,17 +233,55 @@ struct settings {
   u32 am_droprate;
   u32 mss_clamp;    /* 1: SYNs through tunnels are told a smaller maximum segment */
   u32 capture;      /* every how manyth packet is captured, 0 for none */
-  u32 mark_rules;   /* how many rules there are in the map */
+  u32 mark_rules;   /* indexes of the rules at which the walk for a mark begins: of IPv4, of IPv6 << 16; 0 for no rules */
   u32 seed[2];      /* hash_seed of whoever made the tables */
   u32 spare[14];    /* what follows changes often: another cache line */
   u32 until_drop;
   u32 identification;
-  u32 used[6];      /* slots in use: of full, half-open, templates of IPv4, then of IPv6 */
+  u32 used[6];      /* slots in use, as of the sweeper's last turn: of full, half-open, templates of IPv4, then of IPv6 */
   u32 refused[2];   /* connections that found no room, by family */
   u32 spare2[6];
 };
 
+/* ---- firewall marks */
+
+/* Rules of each family, twice: those in force, and room for those that follow them. */
+#define MOST_MARK_RULES 512
+
+/* What `words` hold, and what a packet is asked for. */
+enum mark_rule_kind {
+  MARK_SET,       /* mark = (mark & words[0]) ^ words[1]; asks nothing */
+  MARK_IS,        /* words[0]: which bits; the others: one of these values */
+  MARK_PROTOCOLS, /* one bit each */
+  MARK_NETWORKS4, /* four addresses with their masks, as on the wire */
+  MARK_NETWORK6,  /* an address, its mask */
+  MARK_SPANS4,    /* four first and last addresses, host order */
+  MARK_SPAN6,     /* first and last address, host order */
+  MARK_PORTS,     /* eight: from, to << 16 */
+  MARK_INTERFACES, /* eight indexes */
+};
+
+enum mark_rule_side { MARK_SOURCE = 1, MARK_TARGET = 2 };
+
+/* A step of the way through the administrator's packet filter. It goes on to a rule with a higher index only; 0 is the end of the way. */
+struct mark_rule {
+  u8 kind;
+  u8 sides;
+  u16 if_so;
+  u16 if_not;
+  u16 spare;
+  u32 words[8];
+};
+
 enum interface_flag { INTERFACE_XDP = 1 /* takes frames that XDP redirects to it */, INTERFACE_NO_ETHERNET = 2 };
+
+/* By the low bits of an interface's index: its own MAC address, so that XDP knows which frames are for this host. */
+#define CARDS 256
+struct card {
+  u32 interface;
+  u8 mac[6];
+  u16 spare;
+};
 
 /* An interface of this host, and the address that it speaks from. */
 struct interface {

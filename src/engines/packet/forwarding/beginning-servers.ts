@@ -2,7 +2,7 @@
  * Real servers that may begin connections: NAT servers of UDP services with a persistence engine. What such a server sends is
  * sent on from the virtual address, though no client has spoken before.
  */
-import { protocolNumber } from '../../service-facts.ts';
+import { mayBegin, protocolNumber } from '../../service-facts.ts';
 import type { PoolDestination, PoolService } from '../../pool-table.ts';
 import { addressWords } from '../../address-words.ts';
 import { NONE } from '../../../scheduling/pool.ts';
@@ -32,9 +32,7 @@ export class BeginningServers {
     const { id, settings } = service;
     const { slot } = destination;
     this.delete(slot);
-    if (settings.persistenceEngine === '' || id.kind !== 'address' || id.protocol !== 'udp') return;
-    // of a service of every port nobody could say which one the packet is to come from
-    if (id.port === 0 || destination.settings.forwarding !== 'masq') return;
+    if (id.kind !== 'address' || !mayBegin(id, settings, destination.settings)) return;
     const { family, words } = addressWords(destination.id.address);
     const name = nameOf(protocolNumber(id.protocol), family, words, destination.id.port);
     this.#endpoints.set(slot, name);

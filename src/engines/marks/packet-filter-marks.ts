@@ -1,5 +1,5 @@
 /** The firewall marks of this host's whole packet filter: iptables, ip6tables and nft together. */
-import type { PacketFilterText } from '../../../platform/packet-filter-text.ts';
+import type { PacketFilterText } from '../../platform/packet-filter-text.ts';
 import { parseMarkRules } from './iptables-marks.ts';
 import type { RefusedRule } from './mark-chain.ts';
 import { MarkRules } from './mark-rules.ts';

@@ -1,5 +1,5 @@
 /** Reads the rules that set firewall marks from what `nft -j list ruleset` prints (libnftables-json(5)). */
-import { canonicalAddress, familyOf } from '../../../util/ip.ts';
+import { canonicalAddress, familyOf } from '../../util/ip.ts';
 import type { HookDraft, ParsedMarkRules, RuleDraft } from './mark-chain.ts';
 import { linkChains } from './mark-chain.ts';
 import type { AddressSpan, MarkMatch, Range, Side } from './mark-matches.ts';

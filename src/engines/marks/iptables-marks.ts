@@ -1,6 +1,6 @@
 /** Reads the rules that set firewall marks from what iptables-save and ip6tables-save print. */
-import { canonicalAddress, familyOf } from '../../../util/ip.ts';
-import { addressWords } from '../../address-words.ts';
+import { canonicalAddress, familyOf } from '../../util/ip.ts';
+import { addressWords } from '../address-words.ts';
 import type { HookDraft, ParsedMarkRules, RuleDraft } from './mark-chain.ts';
 import { linkChains } from './mark-chain.ts';
 import type { AddressSpan, MarkMatch, Range, Side } from './mark-matches.ts';

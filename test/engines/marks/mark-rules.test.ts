@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import type { Test } from 'tap';
 import t from 'tap';
-import { parseMarkRules } from '../../../src/engines/packet/marks/iptables-marks.ts';
-import type { MarkedPacket } from '../../../src/engines/packet/marks/mark-rules.ts';
-import { MarkRules } from '../../../src/engines/packet/marks/mark-rules.ts';
-import { parseNftMarkRules } from '../../../src/engines/packet/marks/nft-marks.ts';
-import { packetFilterMarks } from '../../../src/engines/packet/marks/packet-filter-marks.ts';
+import { parseMarkRules } from '../../../src/engines/marks/iptables-marks.ts';
+import { MarkRules } from '../../../src/engines/marks/mark-rules.ts';
+import { parseNftMarkRules } from '../../../src/engines/marks/nft-marks.ts';
+import { packetFilterMarks } from '../../../src/engines/marks/packet-filter-marks.ts';
+import type { MarkedPacket } from '../../../src/engines/marks/packet-matches.ts';
 import type { Capture } from '../../../src/platform/capture.ts';
 import { openCapture } from '../../../src/platform/capture.ts';
 import { readPacketFilter } from '../../../src/platform/packet-filter-text.ts';

@@ -1,15 +1,10 @@
 /**
- * Which firewall mark a packet gets from the administrator's packet filter: captured copies carry none, so fwmark
+ * Which firewall mark a packet gets from the administrator's packet filter: engines meet packets before it, so fwmark
  * services need the rules themselves. The parsers (iptables-marks.ts, nft-marks.ts) read them, this evaluates them.
  */
-import type { IpPacket } from '../../../wire/ip-packet.ts';
 import type { MarkChain, MarkRule } from './mark-chain.ts';
-
-/** What rules look at; ports count only where hasPorts. */
-export type MarkedPacket = Pick<
-  IpPacket,
-  'family' | 'protocol' | 'hasPorts' | 'sourcePort' | 'destinationPort' | 'sourceWord' | 'destinationWord'
->;
+import type { MarkedPacket } from './packet-matches.ts';
+import { fits } from './packet-matches.ts';
 
 /** How the walk through a chain ended. */
 const THROUGH = 0;
@@ -27,6 +22,11 @@ export class MarkRules {
     const of = (family: 4 | 6): readonly MarkChain[] =>
       ordered.filter(({ families }) => families.includes(family));
     this.#chains = { 4: of(4), 6: of(6) };
+  }
+
+  /** The hooked chains that packets of this family pass, in their order. */
+  chains(family: 4 | 6): readonly MarkChain[] {
+    return this.#chains[family];
   }
 
   /**
@@ -80,7 +80,7 @@ export class MarkRules {
   }
 
   #matches(matches: MarkRule['matches'], packet: MarkedPacket, interfaceName: string): boolean {
-    for (const match of matches) if (!match(packet, interfaceName, this.#mark)) return false;
+    for (const match of matches) if (!fits(match, packet, interfaceName, this.#mark)) return false;
     return true;
   }
 }
