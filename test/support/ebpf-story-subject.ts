@@ -32,6 +32,9 @@ const Tc = { unspecified: 0xffff_ffff, ok: 0, shot: 2, redirect: 7 } as const;
 const xdpMd = { bytes: 24, dataEnd: 4, ingressInterface: 12 } as const;
 const skBuff = { bytes: 192, ingressInterface: 36, interface: 40 } as const;
 
+/** Bytes by which a frame becomes longer when it becomes the beginning of a datagram that came in fragments. */
+const datagramBeginning = 2304;
+
 /** Ticks by which the programs' clock may be behind: it goes on with the kernel's timer, every 1 to 10 ms. */
 const coarse = 16;
 
@@ -182,7 +185,7 @@ class EbpfSubject implements Subject {
     context.writeUInt32LE(index, skBuff.interface);
     const { returnValue, data } = this.#parts.director
       .program('tc_director')
-      .testRun({ data: frame, context });
+      .testRun({ data: frame, context, dataOutSize: frame.length + datagramBeginning });
     switch (returnValue) {
       case Tc.shot:
         return this.#sent();

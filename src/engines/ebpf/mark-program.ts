@@ -8,6 +8,9 @@ import { MarkRule, mostMarkRules } from './layout.ts';
 import type { MarkQuestion, NamedInterface } from './mark-questions.ts';
 import { cannotFit, questionsOf, setMark } from './mark-questions.ts';
 
+/** Before those are left out that nothing leads to. */
+const mostSteps = 16 * mostMarkRules;
+
 /** Where to go on: the number of a step, 0 for the end of the way. */
 type Step = number;
 
@@ -15,6 +18,9 @@ interface StepRule extends MarkQuestion {
   readonly ifSo: Step;
   readonly ifNot: Step;
 }
+
+/** Conditions that a rule here can have: what asks for another family is left out. */
+type Asked = Exclude<MarkMatch, { kind: 'family' }>;
 
 /** Where a walk through a chain goes on. */
 interface Ends {
@@ -36,6 +42,8 @@ export class MarkProgram {
   readonly #known = new Map<string, Step>();
   readonly #compiled = new Map<readonly FilterRule[], Map<string, Step>>();
   readonly #first: Step;
+  /** Steps in the order in which packets meet them. */
+  readonly #order: readonly Step[];
 
   /** @param chains those that packets of this family pass, in their order @throws TooManyMarkRulesError */
   constructor(chains: readonly MarkChain[], family: 4 | 6, interfaces: readonly NamedInterface[]) {
@@ -45,6 +53,8 @@ export class MarkProgram {
       (next, { rules }) => this.#chain(rules, { through: next, accepted: next }),
       0,
     );
+    this.#order = this.#reached();
+    if (this.#order.length > mostMarkRules) throw new TooManyMarkRulesError();
   }
 
   /**
@@ -52,12 +62,13 @@ export class MarkProgram {
    * @returns the index at which the way begins, 0 when no packet gets a mark
    */
   records(base: number): { readonly bytes: Uint8Array; readonly first: number } {
-    const count = this.#steps.length;
-    const bytes = new Uint8Array(count * MarkRule.bytes);
+    const bytes = new Uint8Array(this.#order.length * MarkRule.bytes);
     const view = new DataView(bytes.buffer);
-    const indexOf = (step: Step): number => (step === 0 ? 0 : base + count - step);
-    this.#steps.forEach(({ kind, sides, words, ifSo, ifNot }, i) => {
-      const at = (count - 1 - i) * MarkRule.bytes;
+    const indexes = new Map([[0, 0], ...this.#order.map((step, i) => [step, base + i] as const)]);
+    const indexOf = (step: Step): number => indexes.get(step) ?? 0;
+    this.#order.forEach((step, i) => {
+      const { kind, sides, words, ifSo, ifNot } = this.#at(step);
+      const at = i * MarkRule.bytes;
       view.setUint8(at + MarkRule.kind, kind);
       view.setUint8(at + MarkRule.sides, sides);
       view.setUint16(at + MarkRule.ifSo, indexOf(ifSo), true);
@@ -67,6 +78,25 @@ export class MarkProgram {
       });
     });
     return { bytes, first: indexOf(this.#first) };
+  }
+
+  /** Steps that some way leads to, each before those that it leads to. */
+  #reached(): readonly Step[] {
+    const reached = new Set([this.#first]);
+    // who leads to a step has a greater number
+    for (let step = this.#first; step > 0; step--) {
+      if (!reached.has(step)) continue;
+      const { ifSo, ifNot } = this.#at(step);
+      reached.add(ifSo).add(ifNot);
+    }
+    reached.delete(0);
+    return [...reached].sort((a, b) => b - a);
+  }
+
+  #at(step: Step): StepRule {
+    const rule = this.#steps[step - 1];
+    if (rule === undefined) throw new RangeError(`no step ${step}`);
+    return rule;
   }
 
   #chain(rules: readonly FilterRule[], ends: Ends): Step {
@@ -82,8 +112,33 @@ export class MarkProgram {
 
   #rule({ matches, action }: FilterRule, next: Step, ends: Ends): Step {
     if (matches.some((match) => cannotFit(match, this.#family, this.#interfaces))) return next;
-    const fitting = this.#action(action, next, ends);
-    return matches.reduceRight((fits, match) => this.#match(match, fits, next), fitting);
+    const asked = matches.filter((match) => match.kind !== 'family');
+    // a new mark is another answer to what is asked of the mark
+    const known = action.kind === 'mark' ? asked.filter(({ kind }) => kind !== 'mark') : [];
+    const fitting = this.#action(action, this.#past(next, known), ends);
+    return asked.reduceRight(
+      (fits, match, i) => this.#match(match, fits, this.#past(next, asked.slice(0, i), match)),
+      fitting,
+    );
+  }
+
+  /** From `step` on, past the questions that are answered for a packet that fits some conditions, but not another. */
+  #past(step: Step, fitting: readonly Asked[], failing?: Asked): Step {
+    const answers = new Map<string, boolean>();
+    const know = (match: Asked, fits: boolean): void => {
+      const questions = questionsOf(match, this.#family, this.#interfaces);
+      // which of several it was is not known, when it was one
+      if (questions.length === 1 || fits === match.negated)
+        for (const question of questions) answers.set(keyOf(question), fits !== match.negated);
+    };
+    for (const match of fitting) know(match, true);
+    if (failing !== undefined) know(failing, false);
+    for (let at = step; ;) {
+      const rule = this.#steps[at - 1];
+      const answer = rule && answers.get(keyOf(rule));
+      if (rule === undefined || answer === undefined) return at;
+      at = answer ? rule.ifSo : rule.ifNot;
+    }
   }
 
   #action(action: FilterRule['action'], next: Step, ends: Ends): Step {
@@ -103,9 +158,8 @@ export class MarkProgram {
     }
   }
 
-  #match(match: MarkMatch, fits: Step, other: Step): Step {
-    // what else asks for another family has been left out
-    if (match.kind === 'family' || fits === other) return fits;
+  #match(match: Asked, fits: Step, other: Step): Step {
+    if (fits === other) return fits;
     const [ifSo, last] = match.negated ? [other, fits] : [fits, other];
     return questionsOf(match, this.#family, this.#interfaces).reduceRight(
       (ifNot, question) => this.#step({ ...question, ifSo, ifNot }),
@@ -114,12 +168,16 @@ export class MarkProgram {
   }
 
   #step(rule: StepRule): Step {
-    const key = JSON.stringify([rule.kind, rule.sides, rule.ifSo, rule.ifNot, rule.words]);
+    const key = `${keyOf(rule)} ${rule.ifSo} ${rule.ifNot}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    if (this.#steps.length === mostMarkRules) throw new TooManyMarkRulesError();
+    if (this.#steps.length === mostSteps) throw new TooManyMarkRulesError();
     this.#steps.push(rule);
     this.#known.set(key, this.#steps.length);
     return this.#steps.length;
   }
+}
+
+function keyOf({ kind, sides, words }: MarkQuestion): string {
+  return `${kind} ${sides} ${words.join()}`;
 }

@@ -213,6 +213,13 @@ function save(...rules: readonly string[]): string {
   ].join('\n');
 }
 
+t.test('what a rule asks of the mark is asked anew after a rule that sets it', (t) => {
+  const rules = ['-m mark --mark 0 -j MARK --set-mark 7', '-m mark --mark 0 -j MARK --set-mark 9'];
+  bench.programs.enforce(new MarkRules(parseMarkRules(save(...rules)).rules), []);
+  t.equal(bench.markOf(web, 1), 7);
+  t.end();
+});
+
 t.test('one rule for each of many ports, up to what there is room for', (t) => {
   const rules = (count: number) =>
     new MarkRules(
@@ -225,13 +232,13 @@ t.test('one rule for each of many ports, up to what there is room for', (t) => {
         ),
       ).rules,
     );
-  t.same(bench.programs.enforce(rules(102), []), { 4: undefined, 6: undefined });
-  t.equal(bench.markOf({ ...web, destinationPort: 102 }, 1), 102);
+  t.same(bench.programs.enforce(rules(255), []), { 4: undefined, 6: undefined });
+  t.equal(bench.markOf({ ...web, destinationPort: 255 }, 1), 255);
   t.equal(bench.markOf({ ...web, destinationPort: 1 }, 1), 1);
-  t.equal(bench.markOf({ ...web, destinationPort: 103 }, 1), 0);
-  bench.markOf({ ...web, destinationPort: 103 }, 1);
+  t.equal(bench.markOf({ ...web, destinationPort: 256 }, 1), 0);
+  bench.markOf({ ...web, destinationPort: 256 }, 1);
   t.comment(`${bench.nanoseconds(1000)} ns for a packet that passes all of them`);
-  t.match(bench.programs.enforce(rules(200), []), { 4: /more than the 512 steps/, 6: undefined });
+  t.match(bench.programs.enforce(rules(256), []), { 4: /more than the 512 steps/, 6: undefined });
   t.equal(bench.markOf(web, 1), 0, 'half of the rules are no rules');
   bench.programs.enforce(rules(80), []);
   t.equal(bench.markOf(web, 1), 80);

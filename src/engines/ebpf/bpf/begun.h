@@ -49,7 +49,7 @@ inline_function int forward_begun(struct __sk_buff *context, const int family, c
   if (packet->ttl <= 1) return tell(context, TELL_TIME_EXCEEDED, 0, NO_SLOT);
   u32 found = find_route(context, family, packet->target, four_seconds_of(now), &route);
   if (found == ROUTE_NONE) return drop_because(DROP_NO_ROUTE);
-  if (packet->length > route.hop.mtu && details->dont_fragment && !is_merged(context, false) && found == ROUTE_FOUND)
+  if (found == ROUTE_FOUND && !may_go(context, packet, details->dont_fragment, route.hop.mtu, details->most))
     return tell(context, TELL_TOO_BIG, route.hop.mtu, NO_SLOT);
   turn_around(&asked, packet, rules);
   int verdict = begin(family, settings, packet, &asked, slot, service, rules, now);
@@ -58,14 +58,15 @@ inline_function int forward_begun(struct __sk_buff *context, const int family, c
   if (complete_checksum(context, packet) || write_address(context, packet, false, asked.target, target_port(&asked))) return TC_ACT_SHOT;
   if (found == ROUTE_LOCAL) return TC_ACT_UNSPEC;
   if (decrement_ttl(context, packet)) return TC_ACT_SHOT;
-  return send_or_cut(context, packet->length, route.hop.mtu, &route);
+  return send_or_cut(context, packet, route.hop.mtu, details->most, &route);
 }
 
 inline_function int begun(struct __sk_buff *context) {
   struct packet packet = {};
   struct details details = {};
   if (read_any(context, &packet, &details) != READ_DONE) return TC_ACT_SHOT;
-  return packet.family == 4 ? forward_begun(context, 4, &packet, &details) : forward_begun(context, 6, &packet, &details);
+  int verdict = packet.family == 4 ? forward_begun(context, 4, &packet, &details) : forward_begun(context, 6, &packet, &details);
+  return verdict == TC_ACT_UNSPEC && details.most != 0 ? hand_in(context, &packet, details.most) : verdict;
 }
 
 #endif

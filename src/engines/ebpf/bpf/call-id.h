@@ -2,7 +2,7 @@
  * pass over the bytes, with a state each. */
 #ifndef DIRECTORD_CALL_ID_H
 #define DIRECTORD_CALL_ID_H
-#include "context.h"
+#include "datagram.h"
 
 /* What a byte is. From COLON on, it may stand in a word. */
 enum sip_byte {
@@ -98,12 +98,14 @@ inline_function void keep_byte(struct template_data *data, u8 byte, bool is_firs
   if (length < sizeof(data->bytes)) data->bytes[length] = byte;
 }
 
-/* Through the bytes of a piece. @returns the place of the byte behind it, FAILED or FOUND */
-once_function u32 search_piece(u32 place, u32 length) {
+/* Through the bytes of a piece. It is in the search, or in a page. @returns the place of the byte behind it, FAILED or FOUND */
+once_function u32 search_piece(u32 place, u32 page, u32 position, u32 length) {
   struct call_search *search = the_search();
   if (!search) return FAILED;
+  const u8 *bytes = page ? byte_of(page, position) : search->bytes;
+  if (!bytes) return FAILED;
   for (u32 at = 0; at < CALL_PIECE && at < length; at++) {
-    const u8 byte = search->bytes[at];
+    const u8 byte = bytes[at];
     const u32 next = sip_places[place & (SIP_PLACES - 1)][sip_bytes[byte] & (SIP_BYTES - 1)];
     if (next >= FAILED) return next;
     if (next >= WORD) keep_byte(&search->data, byte, next == WORD && place != WORD);
@@ -112,17 +114,29 @@ once_function u32 search_piece(u32 place, u32 length) {
   return place;
 }
 
-/* Looks for the Call-ID from one offset in the frame to another one; it is in the_search() then. @returns whether there is one */
+/* Looks for the Call-ID from one offset to another one; it is in the_search() then. What is longer than the frame is in the cargo's pages.
+ * @returns whether there is one */
 once_function int find_call_id(struct __sk_buff *context, u32 from, u32 to) {
   struct call_search *search = the_search();
+  struct cargo *cargo = the_cargo();
   u32 place = ANYWHERE;
-  if (!search) return false;
+  if (!search || !cargo) return false;
   for (u32 piece = 0; piece < CALL_PIECES && from < to && place < FAILED; piece++) {
     u32 length = to - from;
     if (length > CALL_PIECE) length = CALL_PIECE;
-    hide(length);
-    if (length < 1 || length > CALL_PIECE || bpf_skb_load_bytes(context, from, search->bytes, length)) return false;
-    place = search_piece(place, length);
+    if (to > context->len) {
+      u32 position = from - cargo->first;
+      u32 page = position >> SHIFT_OF_PAGE;
+      position %= PAGE;
+      if (length > PAGE - position) length = PAGE - position;
+      hide(page);
+      if (page >= PAGES_OF_DATAGRAM || !cargo->pages[page]) return false;
+      place = search_piece(place, cargo->pages[page], position, length);
+    } else {
+      hide(length);
+      if (length < 1 || length > CALL_PIECE || bpf_skb_load_bytes(context, from, search->bytes, length)) return false;
+      place = search_piece(place, 0, 0, length);
+    }
     from += length;
   }
   return place == FOUND && search->data.length <= LONGEST_CALL_ID;

@@ -2,6 +2,8 @@
  * leaves everything else, untouched, to tc on the same interface. See native-notes/ebpf-engine.md. */
 #include "begun.h"
 #include "forward.h"
+#include "cut.h"
+#include "fragments.h"
 #include "icmp-tell.h"
 #include "icmp-translate.h"
 #include "rare.h"
@@ -18,6 +20,7 @@ int tc_director(struct __sk_buff *context) {
   int verdict = forward(context, false);
   if (verdict == REFUSED) return tell(context, TELL_PORT_UNREACHABLE, 0, NO_SLOT);
   if (verdict != RARE) return verdict;
+  MOST_OF(context) = 0;
   bpf_tail_call(context, &steps, STEP_RARE);
   return TC_ACT_UNSPEC;
 }
@@ -27,6 +30,12 @@ int tc_rare(struct __sk_buff *context) { return rare(context); }
 
 SEC("tc")
 int tc_icmp(struct __sk_buff *context) { return translate_icmp(context); }
+
+SEC("tc")
+int tc_fragment(struct __sk_buff *context) { return fragment(context); }
+
+SEC("tc")
+int tc_cut(struct __sk_buff *context) { return cut_up(context); }
 
 SEC("tc")
 int tc_tell(struct __sk_buff *context) { return make_error(context); }

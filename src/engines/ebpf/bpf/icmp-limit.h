@@ -14,7 +14,7 @@
 /* Clocks of two CPUs are hardly ever further apart; a row that seems to be is an old one. */
 #define CLOCKS_APART 1024
 
-/* Tick of the last error << 32 | tokens left then. */
+/* Tick when it was counted last << 32 | tokens left then. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, ICMP_ROWS + 1);
@@ -28,12 +28,12 @@ inline_function bool take_tokens(u32 row, u32 cost, u32 most, u32 now) {
 #pragma unroll
   for (int i = 0; i < ICMP_TRIES; i++) {
     u64 before = *(volatile u64 *)bucket;
-    u32 elapsed = now - (u32)(before >> 32);
-    if (elapsed > 0u - CLOCKS_APART) elapsed = 0;
-    u64 tokens = (u32)before + (u64)elapsed * TOKENS_A_TICK;
+    u32 last = before >> 32;
+    if (now - last < 0u - CLOCKS_APART) last = now; /* else the clock of whoever wrote it is ahead of this one */
+    u64 tokens = (u32)before + (u64)(last - (u32)(before >> 32)) * TOKENS_A_TICK;
     if (tokens > most || before == 0) tokens = most;
     if (tokens < cost) return false;
-    if (__sync_val_compare_and_swap(bucket, before, ((u64)now << 32) | (tokens - cost)) == before) return true;
+    if (__sync_val_compare_and_swap(bucket, before, ((u64)last << 32) | (tokens - cost)) == before) return true;
   }
   return false;
 }

@@ -6,6 +6,7 @@
 #include "hops.h"
 #include "icmp-limit.h"
 #include "icmp-quoted.h"
+#include "send.h"
 #include "sum.h"
 
 struct error4 { struct iphdr ip; struct icmp icmp; };
@@ -77,11 +78,6 @@ inline_function int seal(struct __sk_buff *context, const struct quoted *about, 
     checksum = ~folded((u64)sum_of(context, icmp, transport, initial) + (u16)~partial);
   } else checksum = ~sum_of(context, icmp, context->len, initial);
   return bpf_skb_store_bytes(context, field, &checksum, sizeof(checksum), BPF_F_RECOMPUTE_CSUM);
-}
-
-inline_function u32 next_identification(void) {
-  struct settings *settings = the_settings();
-  return settings ? __sync_fetch_and_add(&settings->identification, 1) : 0;
 }
 
 static __noinline int write_error4(struct __sk_buff *context, const struct quoted *about, const struct errand *errand, const u32 *from) {

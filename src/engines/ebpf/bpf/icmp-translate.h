@@ -108,7 +108,7 @@ inline_function int error_to_server(struct __sk_buff *context, const struct icmp
   if (found == ROUTE_NONE) return drop_because(DROP_NO_ROUTE);
   if (method == TUNNEL) return into_tunnel(context, &notes->packet, &notes->details, slot, server, &route, now);
   if (decrement_ttl(context, &notes->packet)) return TC_ACT_SHOT;
-  return send_or_cut(context, notes->packet.length, route.hop.mtu, &route);
+  return send_or_cut(context, &notes->packet, route.hop.mtu, 0, &route);
 }
 
 inline_function int error_to_client(struct __sk_buff *context, const int family, const struct icmp_notes *notes, const struct flow *reply) {
@@ -122,7 +122,7 @@ inline_function int error_to_client(struct __sk_buff *context, const int family,
   if (translate(context, notes, true, address, reply->new_port)) return TC_ACT_SHOT;
   if (found == ROUTE_LOCAL) return TC_ACT_UNSPEC;
   if (decrement_ttl(context, &notes->packet)) return TC_ACT_SHOT;
-  return send_or_cut(context, notes->packet.length, route.hop.mtu, &route);
+  return send_or_cut(context, &notes->packet, route.hop.mtu, 0, &route);
 }
 
 /* ---- tunnels */

@@ -124,7 +124,9 @@ enum step {
 };
 int tc_rare(struct __sk_buff *context);
 int tc_icmp(struct __sk_buff *context);
+int tc_fragment(struct __sk_buff *context);
 int tc_tell(struct __sk_buff *context);
+int tc_cut(struct __sk_buff *context);
 int tc_begun(struct __sk_buff *context);
 
 struct {
@@ -136,7 +138,9 @@ struct {
   .values = {
     [STEP_RARE] = (void *)&tc_rare,
     [STEP_ICMP] = (void *)&tc_icmp,
+    [STEP_FRAGMENT] = (void *)&tc_fragment,
     [STEP_TELL] = (void *)&tc_tell,
+    [STEP_CUT] = (void *)&tc_cut,
     [STEP_BEGUN] = (void *)&tc_begun,
   },
 };
@@ -149,6 +153,13 @@ struct errand {
   struct hop hop;
   u32 next_family;
   u32 next[4];
+  /* of STEP_CUT */
+  u32 overhead;     /* bytes that a tunnel put before the packet */
+  u32 transport;    /* offset in the frame of the transport header, before that */
+  u32 protocol;     /* there */
+  u32 id;           /* of IPv6 fragments, network order; 0 for a new one */
+  bool is_datagram; /* the frame has but its beginning: see datagram.h */
+  bool inwards;     /* it is for this host: it comes in once more */
 };
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

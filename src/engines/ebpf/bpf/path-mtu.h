@@ -9,7 +9,7 @@
 /* At most `mtu`, that of the hop. */
 inline_function u32 mtu_to(const struct server *server, u32 mtu, u32 now) {
   u32 path = server->path_mtu;
-  return path != 0 && path < mtu && now - server->path_mtu_tick < PATH_MTU_KEPT ? path : mtu;
+  return path != 0 && path < mtu && (s32)(now - server->path_mtu_tick) < (s32)PATH_MTU_KEPT ? path : mtu;
 }
 
 /* Only ever lowers what is known, as the kernel does, and to no less than net.ipv4.route.min_pmtu, or RFC 8200 section 5. */

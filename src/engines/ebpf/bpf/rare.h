@@ -6,7 +6,9 @@
 #include "forward.h"
 #include "hops.h"
 #include "marks.h"
+#include "path-mtu.h"
 #include "read.h"
+#include "send.h"
 #include "tunnel.h"
 
 /* Network order, so that the sum of what changes can be taken of any offset in the packet. */
@@ -26,49 +28,6 @@ inline_function int write_address(struct __sk_buff *context, const struct packet
     return bpf_skb_store_bytes(context, ETH_HLEN + (client ? offsetof(struct ipv6hdr, daddr) : offsetof(struct ipv6hdr, saddr)), address, 16, 0);
   if (bpf_l3_csum_replace(context, ETH_HLEN + offsetof(struct iphdr, check), old[0], address[0], sizeof(u32))) return -1;
   return bpf_skb_store_bytes(context, ETH_HLEN + (client ? offsetof(struct iphdr, daddr) : offsetof(struct iphdr, saddr)), address, 4, 0);
-}
-
-inline_function int decrement_ttl(struct __sk_buff *context, const struct packet *packet) {
-  u8 ttl = packet->ttl - 1;
-  if (packet->family == 6) return bpf_skb_store_bytes(context, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &ttl, 1, 0);
-  u16 old = packet->ttl, new = ttl;
-  if (bpf_l3_csum_replace(context, ETH_HLEN + offsetof(struct iphdr, check), old, new, sizeof(u16))) return -1;
-  return bpf_skb_store_bytes(context, ETH_HLEN + offsetof(struct iphdr, ttl), &ttl, 1, 0);
-}
-
-/* ---- errands */
-
-inline_function int tell(struct __sk_buff *context, u32 what, u32 mtu, u32 count) {
-  u32 first = 0;
-  struct errand *errand = bpf_map_lookup_elem(&errands, &first);
-  if (!errand) return TC_ACT_SHOT;
-  errand->tell = what;
-  errand->mtu = mtu;
-  errand->count = count;
-  bpf_tail_call(context, &steps, STEP_TELL);
-  return TC_ACT_SHOT;
-}
-
-inline_function int cut(struct __sk_buff *context, u32 mtu, const struct route *route) {
-  u32 first = 0;
-  struct errand *errand = bpf_map_lookup_elem(&errands, &first);
-  if (!errand) return TC_ACT_SHOT;
-  errand->mtu = mtu;
-  errand->hop = route->hop;
-  errand->next_family = route->next.nh_family;
-  copy_address(errand->next, route->next.ipv6_nh, 6);
-  bpf_tail_call(context, &steps, STEP_CUT);
-  return TC_ACT_SHOT;
-}
-
-inline_function int drop_because(u32 reason) {
-  count_drop(reason);
-  return TC_ACT_SHOT;
-}
-
-/* The packet is ready, but for its length. */
-inline_function int send_or_cut(struct __sk_buff *context, u32 length, u32 mtu, struct route *route) {
-  return length <= mtu || is_merged(context, false) ? send_by(context, route) : cut(context, mtu, route);
 }
 
 /* ---- to a server */
@@ -92,15 +51,16 @@ inline_function int transmit(struct __sk_buff *context, const struct packet *pac
     count_drop(DROP_NO_ROUTE);
     return tell(context, TELL_HOST_UNREACHABLE, 0, NO_SLOT);
   }
+  const u32 mtu = mtu_to(server, route.hop.mtu, now);
   server->hop = route.hop;
+  server->hop.mtu = mtu;
   const u32 counted = method == MASQ ? NO_SLOT : slot;
   if (packet->ttl <= 1) return tell(context, TELL_TIME_EXCEEDED, 0, counted);
   if (method == TUNNEL) return into_tunnel(context, packet, details, slot, server, &route, now);
-  bool must_fit = packet->length > route.hop.mtu && details->dont_fragment && !is_merged(context, false);
   if (decrement_ttl(context, packet)) return TC_ACT_SHOT;
-  if (must_fit) return tell(context, TELL_TOO_BIG, route.hop.mtu, counted);
+  if (!may_go(context, packet, details->dont_fragment, mtu, details->most)) return tell(context, TELL_TOO_BIG, mtu, counted);
   if (method == MASQ && (complete_checksum(context, packet) || write_address(context, packet, true, server->address, port))) return TC_ACT_SHOT;
-  return send_or_cut(context, packet->length, route.hop.mtu, &route);
+  return send_or_cut(context, packet, mtu, details->most, &route);
 }
 
 /* ---- to a client */
@@ -114,7 +74,7 @@ inline_function int transmit_reply(struct __sk_buff *context, const int family, 
   if (packet->ttl <= 1) return tell(context, TELL_TIME_EXCEEDED, 0, NO_SLOT);
   u32 found = find_route(context, family, packet->target, four_seconds_of(now), &route);
   if (found == ROUTE_NONE) return drop_because(DROP_NO_ROUTE);
-  if (packet->length > route.hop.mtu && details->dont_fragment && !is_merged(context, false) && found == ROUTE_FOUND)
+  if (found == ROUTE_FOUND && !may_go(context, packet, details->dont_fragment, route.hop.mtu, details->most))
     return tell(context, TELL_TOO_BIG, route.hop.mtu, NO_SLOT);
   u32 address[4];
   const u16 port = reply->new_port;
@@ -125,7 +85,7 @@ inline_function int transmit_reply(struct __sk_buff *context, const int family, 
   if (complete_checksum(context, packet) || write_address(context, packet, false, address, port)) return TC_ACT_SHOT;
   if (found == ROUTE_LOCAL) return TC_ACT_UNSPEC;
   if (decrement_ttl(context, packet)) return TC_ACT_SHOT;
-  return send_or_cut(context, packet->length, route.hop.mtu, &route);
+  return send_or_cut(context, packet, route.hop.mtu, details->most, &route);
 }
 
 /* ---- known flows */
@@ -235,12 +195,12 @@ inline_function int rare(struct __sk_buff *context) {
   }
   const bool is_icmp = packet.protocol == (packet.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
   /* who asks whether an address is free still has none (RFC 4862): the host's business */
-  if (!is_icmp && is_martian(&packet)) return drop_because(DROP_MARTIAN);
   if (details.source_routed) return drop_because(DROP_SOURCE_ROUTED);
   if (details.is_fragment) bpf_tail_call(context, &steps, STEP_FRAGMENT);
   if (is_icmp) bpf_tail_call(context, &steps, STEP_ICMP);
   if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP) return TC_ACT_UNSPEC;
-  return packet.family == 4 ? forward_rare(context, 4, &packet, &details) : forward_rare(context, 6, &packet, &details);
+  int verdict = packet.family == 4 ? forward_rare(context, 4, &packet, &details) : forward_rare(context, 6, &packet, &details);
+  return verdict == TC_ACT_UNSPEC && details.most != 0 ? hand_in(context, &packet, details.most) : verdict;
 }
 
 #endif

@@ -12,11 +12,16 @@ struct details {
   u16 offset;     /* of the fragment, bytes */
   u8 tos;
   u8 next_header_at; /* of IPv6: offset, from the IP header on, of the byte that names the transport protocol */
+  u16 most;       /* of a datagram that was put together of fragments, and is longer than the frame: the largest of them; else 0 */
+  u8 fragment_named_at; /* of IPv6: offset, from the IP header on, of the byte that names the fragment header */
   bool is_fragment;
   bool more_fragments;
   bool dont_fragment;
   bool source_routed;
 };
+
+/* Steps tell each other by this word of the frame: see `most`. */
+#define MOST_OF(context) ((context)->cb[0])
 
 enum read_result { READ_DONE, READ_MALFORMED, READ_NOT_IP };
 
@@ -78,7 +83,8 @@ inline_function u32 read_any4(struct __sk_buff *context, struct packet *packet, 
   if (bpf_skb_load_bytes(context, ETH_HLEN, &ip, sizeof(ip))) return READ_MALFORMED;
   u32 header = (*(u8 *)&ip & 15) * 4;
   packet->length = bpf_ntohs(ip.tot_len);
-  if (*(u8 *)&ip >> 4 != 4 || header < sizeof(ip) || packet->length < header || packet->length + ETH_HLEN > context->len) return READ_MALFORMED;
+  if (*(u8 *)&ip >> 4 != 4 || header < sizeof(ip) || packet->length < header) return READ_MALFORMED;
+  if (packet->length + ETH_HLEN > context->len && details->most == 0) return READ_MALFORMED;
   if (!is_header_sound4(context, header)) return READ_MALFORMED;
   packet->family = 4;
   packet->protocol = ip.protocol;
@@ -106,7 +112,7 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
   struct ipv6hdr ip;
   if (bpf_skb_load_bytes(context, ETH_HLEN, &ip, sizeof(ip))) return READ_MALFORMED;
   packet->length = sizeof(ip) + bpf_ntohs(ip.payload_len);
-  if (*(u8 *)&ip >> 4 != 6 || packet->length + ETH_HLEN > context->len) return READ_MALFORMED;
+  if (*(u8 *)&ip >> 4 != 6 || (packet->length + ETH_HLEN > context->len && details->most == 0)) return READ_MALFORMED;
   packet->family = 6;
   packet->ttl = ip.hop_limit;
   copy_address(packet->source, ip.saddr.in6_u.u6_addr32, 6);
@@ -123,7 +129,8 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
     if (bpf_skb_load_bytes(context, ETH_HLEN + at, &extension, sizeof(extension))) return READ_MALFORMED;
     /* RFC 8200 section 4.3, RFC 5095, and one fragment is not cut again */
     if ((next == IPPROTO_HOPOPTS && i > 0) || (next == IPPROTO_ROUTING && extension.offset & bpf_htons(0xff))) return READ_MALFORMED;
-    if (next == IPPROTO_FRAGMENT && details->is_fragment) return READ_MALFORMED;
+    if (next == IPPROTO_FRAGMENT && details->fragment != 0) return READ_MALFORMED;
+    const u32 named_at = name_at;
     name_at = at;
     if (next == IPPROTO_FRAGMENT) {
       u16 offset = bpf_ntohs(extension.offset);
@@ -131,7 +138,8 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
       details->id = extension.id;
       details->offset = offset & 0xfff8;
       details->more_fragments = offset & 1;
-      details->is_fragment = true;
+      details->is_fragment = details->offset > 0 || details->more_fragments;
+      details->fragment_named_at = named_at;
       at += sizeof(extension);
     } else at += (extension.length + 1) * 8;
     next = extension.next;
@@ -148,6 +156,7 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
 
 static __noinline u32 read_any(struct __sk_buff *context, struct packet *packet, struct details *details) {
   u16 type;
+  details->most = MOST_OF(context);
   if (bpf_skb_load_bytes(context, offsetof(struct ethhdr, h_proto), &type, sizeof(type))) return READ_NOT_IP;
   if (type == bpf_htons(ETH_P_IP)) return read_any4(context, packet, details);
   return type == bpf_htons(ETH_P_IPV6) ? read_any6(context, packet, details) : READ_NOT_IP;
