@@ -46,6 +46,9 @@ export class DirectorSupply {
   }
 }
 
+/** A story of limits counts connections of one slot each: so few that they share one bucket, and the oldest of all makes room. */
+const bucketOfLimits = 4;
+
 function sizesFor(limits: Story['limits']): TableSizes {
   const { connections, halfOpen } = limits ?? { connections: 1024, halfOpen: 1024 };
   const both = (entries: number) => ({ 4: entries, 6: entries });
@@ -53,7 +56,7 @@ function sizesFor(limits: Story['limits']): TableSizes {
     services: 64,
     destinations: 256,
     connections: both(connections),
-    halfOpen: both(halfOpen),
+    halfOpen: both(limits === undefined ? halfOpen : halfOpen / bucketOfLimits),
     templates: both(1024),
   };
 }

@@ -82,6 +82,8 @@ class EbpfSubject implements Subject {
   readonly #director: StoryDirector;
   /** Ticks that the story's time is ahead of its word. */
   #ahead = 0;
+  /** Ticks that a packet may have come too late, because this process had to wait for its turn. */
+  #late = 0;
 
   constructor(story: Story, parts: SubjectParts) {
     const { director, netlink, place } = parts;
@@ -127,8 +129,11 @@ class EbpfSubject implements Subject {
     this.#setClock(now);
     this.#parts.place.takeSent();
     const frame = this.#parts.place.frame(side, packet);
+    const start = monotonicTicks();
     const byXdp = this.#parts.kind === 'xdp' ? this.#runXdp(side, frame) : undefined;
-    return byXdp ?? this.#runTc(side, frame);
+    const forwarded = byXdp ?? this.#runTc(side, frame);
+    this.#late = Math.max(this.#late, monotonicTicks() - start);
+    return forwarded;
   }
 
   advance(now: number): void {
@@ -142,7 +147,7 @@ class EbpfSubject implements Subject {
   connections(now: number): readonly ConnectionEntry[] {
     // a moment later, even for what packets of just now have written
     this.#setClock(now);
-    return this.#table.rows(monotonicTicks() + coarse);
+    return this.#table.rows(monotonicTicks() + coarse + this.#late);
   }
 
   listing(option: ListingOption): string {

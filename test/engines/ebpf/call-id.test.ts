@@ -62,3 +62,25 @@ t.test('the same Call-ID as in the packet engine', { skip: skip || noObject }, a
   );
   t.ok(calls > 500, `${calls} calls`);
 });
+
+t.test('calls that are forgotten make room for others', { skip: skip || noObject }, async (t) => {
+  const stories = new EbpfStories();
+  t.teardown(() => {
+    stories.close();
+  });
+  const forgetting = ['-A -u 10.1.0.100:5060 -s rr -p 3 --pe sip -o', ...table.slice(1)];
+  const subject = await stories.subject({ ...story, table: forgetting }, 'tc', beginning);
+  let now = beginning;
+  const invite = (sport: number, call: string): void => {
+    const udp = { sport, dport: 5060, data: `INVITE\r\nCall-ID: ${call}\r\n\r\n` };
+    subject.forward('client', encode({ src: '10.1.0.2', dst: '10.1.0.100', udp }), now);
+  };
+  // twice as many as there is room for
+  for (let round = 0; round < 50; round++) {
+    subject.advance((now += 10_000));
+    t.strictSame(subject.connections(now + 1), []);
+    for (let call = 0; call < 100; call++) invite(2000 + call, `${round}-${call}@host`);
+  }
+  const calls = subject.connections(now + 1).map(({ engineData }) => engineData?.data ?? '');
+  t.equal(calls.filter((call) => call.startsWith('49-')).length, 100);
+});

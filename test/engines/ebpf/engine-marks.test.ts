@@ -28,6 +28,7 @@ void t.test('packets find the services of marks that the packet filter sets', { 
   ip('address add 10.2.0.1/24 dev back');
   // any address of this network is this host's
   ip('route add local 10.9.0.0/24 dev lo');
+  ip('link set servers address 02:00:00:00:02:11');
   ip('neigh add 10.2.0.11 lladdr 02:00:00:00:02:11 dev back nud permanent');
   writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
   process.env['DIRECTORD_BPFFS'] = ownBpffs();
@@ -42,6 +43,8 @@ void t.test('packets find the services of marks that the packet filter sets', { 
       },
     },
   );
+  // one instruction: all of it is taken
+  servers.setFilter(Buffer.from('0600000000000400', 'hex'));
   const client = openCapture('client', { ringBytes: 1 << 20 }, { frame: () => undefined });
   const router = linkAddress('front');
   let sport = 5000;
@@ -98,8 +101,13 @@ void t.test('packets find the services of marks that the packet filter sets', { 
 
     execFileSync('iptables', ['-t', 'mangle', '-F']);
     execFileSync('nft', ['-f', '-'], {
-      input: `table ip shop { chain first { type filter hook prerouting priority mangle;
-        ip daddr 10.9.0.7 tcp dport 90 meta mark set 7; ip daddr 10.2.0.99 meta mark set 7; } }`,
+      input: `table ip shop {
+        chain first {
+          type filter hook prerouting priority mangle;
+          ip daddr 10.9.0.7 tcp dport 90 meta mark set 7
+          ip daddr 10.2.0.99 meta mark set 7
+        }
+      }`,
     });
     seen.length = 0;
     await until(() => {

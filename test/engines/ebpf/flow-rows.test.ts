@@ -4,6 +4,7 @@ import { TCP, UDP } from '../../../src/connections/protocols.ts';
 import { TcpState } from '../../../src/connections/tcp-states.ts';
 import type { FlowArray } from '../../../src/engines/ebpf/flow-rows.ts';
 import { FlowRows } from '../../../src/engines/ebpf/flow-rows.ts';
+import type { ClientData } from '../../../src/engines/ebpf/template-data.ts';
 import { Flow, Flow6, FlowFlag, FlowTable, Life, noSlot } from '../../../src/engines/ebpf/layout.ts';
 import { ticksOf } from '../../../src/engines/ebpf/ticks.ts';
 import { Pool } from '../../../src/scheduling/pool.ts';
@@ -34,17 +35,22 @@ function lab() {
   pool.addDestination(service, '10.2.0.11', 8080);
   pool.addDestination(service, '2001:db8:2::11', 8080);
   const memory = new Map<string, ArrayBuffer>();
-  const rows = new FlowRows(pool, (name) => {
-    memory.set(name, new ArrayBuffer(slots * (name.endsWith('4') ? Flow.bytes : Flow6.bytes)));
-    return { memory: memory.get(name) ?? new ArrayBuffer(), slots };
-  });
+  const data = new Map<string, ClientData>();
+  const rows = new FlowRows(
+    pool,
+    (name) => {
+      memory.set(name, new ArrayBuffer(slots * (name.endsWith('4') ? Flow.bytes : Flow6.bytes)));
+      return { memory: memory.get(name) ?? new ArrayBuffer(), slots };
+    },
+    (family, slot) => data.get(`templates${family} ${slot}`),
+  );
   const enter = (name: FlowArray, slot: number, entry: Entry): void => {
     const four = name.endsWith('4');
     const at = slot * (four ? Flow.bytes : Flow6.bytes);
     const view = new DataView(memory.get(name) ?? new ArrayBuffer());
     const {
       client,
-      port = 1000,
+      port = name.startsWith('templates') ? 0 : 1000,
       virtual = four ? '10.1.0.100' : '2001:db8:1::100',
       mark,
       protocol = TCP,
@@ -69,7 +75,7 @@ function lab() {
     view.setUint32(at + Flow.peer, entry.peer ?? noSlot, true);
     view.setUint32(at + Flow.life, entry.life ?? Life.live, true);
   };
-  return { rows, enter };
+  return { rows, enter, data };
 }
 
 t.test('connections and templates are listed as every engine lists them', (t) => {
@@ -108,6 +114,29 @@ t.test('connections and templates are listed as every engine lists them', (t) =>
   t.equal(rows.established(now), 1);
   t.end();
 });
+
+t.test(
+  'a template with data of a persistence engine is listed with them, and with the network that stands there',
+  (t) => {
+    const { rows, enter, data } = lab();
+    const engineData = { engine: 'sip', data: 'a@b' };
+    for (const name of ['templates4', 'templates6'] as const) {
+      enter(name, 3, {
+        client: name === 'templates4' ? '1.2.3.4' : '::1',
+        port: 77,
+        protocol: UDP,
+        flags: FlowFlag.template,
+      });
+      t.same(rows.rows(now), [], 'its data are not there yet, or not any more');
+      data.set(`${name} 3`, { network: '10.1.0.0', engineData });
+      const [row] = rows.rows(now);
+      t.same([row?.client, row?.clientPort, row?.engineData], ['10.1.0.0', 0, engineData]);
+      data.clear();
+      enter(name, 3, { client: '::1', life: Life.free });
+    }
+    t.end();
+  },
+);
 
 t.test('what is past its time, or not finished, is not there', (t) => {
   const { rows, enter } = lab();

@@ -93,6 +93,44 @@ t.test('services are where programs look for them', { skip }, (t) => {
   t.end();
 });
 
+t.test(
+  'NAT servers of calls are known by where they send from, the newest of those that share an endpoint',
+  { skip },
+  (t) => {
+    const { director, table } = lab();
+    const sip = { persistenceEngine: 'sip', persistence: 60 };
+    const other: ServiceId = { kind: 'address', protocol: 'udp', address: '2001:db8:1::100', port: 5060 };
+    const server = { address: '2001:db8:2::11', port: 53 };
+    const name = 'udp 20010db8000200000000000000000011:53';
+    const beginners = () => endpoints(director.map('beginners'));
+    table.apply([addService(web6), add(web6, server), addService(other, sip), add(other, server)]);
+    t.same(beginners(), { [name]: 1 });
+    table.apply([{ verb: 'edit-service', service: web6, settings: { ...roundRobin, ...sip } }]);
+    t.same(beginners(), { [name]: 0 });
+    tableOver(director);
+    t.same(beginners(), { [name]: 1 }, 'the next daemon');
+    table.apply([remove(other, server)]);
+    t.same(beginners(), { [name]: 0 });
+    const { address, port } = server;
+    const settings = { ...masq, forwarding: 'gate' } as const;
+    table.apply([{ verb: 'edit-destination', service: web6, destination: { address, port }, settings }]);
+    t.same(beginners(), {});
+    table.apply([
+      { verb: 'edit-destination', service: web6, destination: { address, port }, settings: masq },
+    ]);
+    t.same(beginners(), { [name]: 0 });
+    table.apply([
+      { verb: 'edit-service', service: web6, settings: { ...roundRobin, ...sip, proxyProtocol: 'v1' } },
+    ]);
+    t.same(beginners(), {}, 'of a service that is refused');
+    table.apply([{ verb: 'edit-service', service: web6, settings: { ...roundRobin, ...sip } }]);
+    t.same(beginners(), { [name]: 0 });
+    table.apply([{ verb: 'delete-service', service: web6 }]);
+    t.same(beginners(), {});
+    t.end();
+  },
+);
+
 t.test('no packet finds a service that the engine refuses', { skip }, (t) => {
   const { director, table } = lab();
   table.apply([

@@ -1,6 +1,7 @@
 /* The director in the kernel: xdp_director for interfaces whose driver runs XDP, tc_director for all. XDP does the common path and
  * leaves everything else, untouched, to tc on the same interface. See native-notes/ebpf-engine.md. */
 #include "begun.h"
+#include "capture.h"
 #include "forward.h"
 #include "cut.h"
 #include "fragments.h"
@@ -11,37 +12,48 @@
 
 SEC("xdp")
 int xdp_director(struct xdp_md *context) {
-  int verdict = forward(context, true);
-  return verdict == RARE || verdict == REFUSED ? XDP_PASS : verdict;
+  struct settings *settings = the_settings();
+  if (!settings) return XDP_PASS;
+  if (unlikely(settings->capture != 0)) capture_before_xdp(context);
+  int verdict = forward(context, true, settings);
+  if (verdict == RARE || verdict == REFUSED) verdict = XDP_PASS;
+  if (unlikely(settings->capture != 0)) capture_after_xdp(context, verdict);
+  return verdict;
 }
 
 SEC("tc")
 int tc_director(struct __sk_buff *context) {
-  int verdict = forward(context, false);
+  struct settings *settings = the_settings();
+  if (!settings) return TC_ACT_UNSPEC;
+  if (unlikely(settings->capture != 0)) capture_before_tc(context);
+  int verdict = forward(context, false, settings);
   if (verdict == REFUSED) return tell(context, TELL_PORT_UNREACHABLE, 0, NO_SLOT);
-  if (verdict != RARE) return verdict;
+  if (verdict != RARE) {
+    if (unlikely(settings->capture != 0)) capture_after_tc(context, verdict);
+    return verdict;
+  }
   MOST_OF(context) = 0;
   bpf_tail_call(context, &steps, STEP_RARE);
   return TC_ACT_UNSPEC;
 }
 
 SEC("tc")
-int tc_rare(struct __sk_buff *context) { return rare(context); }
+int tc_rare(struct __sk_buff *context) { return done(context, rare(context)); }
 
 SEC("tc")
-int tc_icmp(struct __sk_buff *context) { return translate_icmp(context); }
+int tc_icmp(struct __sk_buff *context) { return done(context, translate_icmp(context)); }
 
 SEC("tc")
-int tc_fragment(struct __sk_buff *context) { return fragment(context); }
+int tc_fragment(struct __sk_buff *context) { return done(context, fragment(context)); }
 
 SEC("tc")
-int tc_cut(struct __sk_buff *context) { return cut_up(context); }
+int tc_cut(struct __sk_buff *context) { return done(context, cut_up(context)); }
 
 SEC("tc")
-int tc_tell(struct __sk_buff *context) { return make_error(context); }
+int tc_tell(struct __sk_buff *context) { return done(context, make_error(context)); }
 
 SEC("tc")
-int tc_begun(struct __sk_buff *context) { return begun(context); }
+int tc_begun(struct __sk_buff *context) { return done(context, begun(context)); }
 
 /* Run once by user space, never attached: starts the timer that ends what is past its time. */
 SEC("tc")

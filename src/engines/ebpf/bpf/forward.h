@@ -278,12 +278,11 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
   }
 }
 
-inline_function int forward(void *context, const bool xdp) {
+inline_function int forward(void *context, const bool xdp, struct settings *settings) {
   void *data = frame_data(context, xdp);
   void *end = frame_end(context, xdp);
-  struct settings *settings = the_settings();
   struct packet packet;
-  if (!settings || data + ETH_HLEN > end || !is_for_this_host(context, xdp, data)) return pass(xdp);
+  if (data + ETH_HLEN > end || !is_for_this_host(context, xdp, data)) return pass(xdp);
   u16 type = ((struct ethhdr *)data)->h_proto;
   if (type == bpf_htons(ETH_P_IP)) {
     if (settings->services4 == 0) return pass(xdp);

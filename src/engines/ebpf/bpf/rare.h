@@ -193,11 +193,9 @@ inline_function int rare(struct __sk_buff *context) {
   case READ_NOT_IP:
     return TC_ACT_UNSPEC;
   }
-  const bool is_icmp = packet.protocol == (packet.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-  /* who asks whether an address is free still has none (RFC 4862): the host's business */
   if (details.source_routed) return drop_because(DROP_SOURCE_ROUTED);
   if (details.is_fragment) bpf_tail_call(context, &steps, STEP_FRAGMENT);
-  if (is_icmp) bpf_tail_call(context, &steps, STEP_ICMP);
+  if (packet.protocol == (packet.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) bpf_tail_call(context, &steps, STEP_ICMP);
   if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP) return TC_ACT_UNSPEC;
   int verdict = packet.family == 4 ? forward_rare(context, 4, &packet, &details) : forward_rare(context, 6, &packet, &details);
   return verdict == TC_ACT_UNSPEC && details.most != 0 ? hand_in(context, &packet, details.most) : verdict;
