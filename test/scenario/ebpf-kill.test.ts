@@ -1,5 +1,5 @@
 /**
- * The daemon of the ebpf engine dies again and again under a thousand connections that talk all the time. Ten times by default;
+ * The daemon of the ebpf engine dies again and again under a thousand connections that talk all the time. Eight times by default;
  * `KILLS=100 npx tap --timeout=900 test/scenario/ebpf-kill.test.ts` for the long run.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,13 +9,13 @@ import { directord } from './lab/paths.ts';
 import { scenario } from './scenario.ts';
 import { TalkingClients } from './talks.ts';
 
-const kills = Number(process.env['KILLS'] ?? 10);
+const kills = Number(process.env['KILLS'] ?? 8);
 const port = 7000;
 const connections = 1000;
 /** Milliseconds between an answer and the next line of a session. */
-const breath = 400;
+const breath = 1000;
 /** How long a daemon may live that dies while it starts, or in the middle of a change. */
-const shortLives = [0, 50, 100, 150, 200, 250, 300, 400, 500, 700];
+const shortLives = [0, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000];
 
 scenario(
   `the daemon is killed ${kills} times: ${connections} connections go on`,

@@ -90,7 +90,7 @@ export const Settings = {
   services6: 8,
   marks: 12,
   ftp: 16,
-  everyPort: 20,
+  capture: 20,
   engines: 24,
   udpTimeout: 28,
   tcpTimeouts: 32,
@@ -105,7 +105,7 @@ export const Settings = {
   dropPacket: 108,
   amDroprate: 112,
   mssClamp: 116,
-  capture: 120,
+  everyPort: 120,
   markRules: 124,
   seed: 128,
   untilDrop: 192,
@@ -114,10 +114,25 @@ export const Settings = {
   refused: 224,
 } as const;
 
+/** What `directord capture` asks for, and what it gets. */
+export const Capturing = { bytes: 48, until: 0, after: 4, owner: 8, lost: 12, interfaces: 16 } as const;
+export const capturedInterfaces = 8;
+
+export const Captured = {
+  time: 0,
+  interface: 8,
+  length: 12,
+  verdict: 16,
+  hook: 20,
+  data: 24,
+} as const;
+
+export const Hook = { xdp: 0, tc: 1 } as const;
+
 /** Which template has data of a persistence engine. */
 export const TemplateName = { bytes: 8, reference: 0, family: 4 } as const;
 
-export const TemplateData = { bytes: 280, network: 0, length: 16, data: 24 } as const;
+export const TemplateData = { bytes: 280, network: 0, length: 16, text: 24 } as const;
 
 /** A step of the way to a packet's firewall mark. */
 export const MarkRule = { bytes: 40, kind: 0, sides: 1, ifSo: 2, ifNot: 4, words: 8 } as const;
@@ -146,7 +161,7 @@ export const slotTableEntries = 4096;
 const revision = 1;
 
 /** Differs when any record does. */
-export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Flow, Flow6, ways, Endpoint, Traffic, Settings, TemplateName, TemplateData, MarkRule, MarkRuleKind, mostMarkRules]))}`;
+export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Flow, Flow6, ways, Endpoint, Traffic, Settings, Capturing, Captured, TemplateName, TemplateData, MarkRule, MarkRuleKind, mostMarkRules]))}`;
 
 /** FNV-1a. */
 function fingerprint(text: string): string {

@@ -1,5 +1,5 @@
 /** The engine's programs in the kernel, over the maps that a daemon before this one has pinned, where there are such. */
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, rmSync } from 'node:fs';
 import { PinMismatchError } from '../../platform/bpf/bpf-object.ts';
 import { ensureBpffs } from '../../platform/bpf/bpffs.ts';
 import { probeBpf } from '../../platform/bpf/probe.ts';
@@ -24,6 +24,7 @@ export function loadPinned(pins: Pins, options: LoadPinnedOptions, events: Engin
   if (!usable.available) throw new Error(`the ebpf engine cannot run here: ${usable.reason}`);
   mountBpffs(events);
   const director = load(pins, options, events);
+  pinForCommands(director, pins);
   for (const other of pins.otherLayouts()) {
     events.problem(`the table of another version of directord cannot be gone on with${lost(other)}`);
     other.remove();
@@ -38,6 +39,14 @@ export function lost(pins: Pick<Pins, 'map'>): string {
   return connections === undefined
     ? ': its connections are lost'
     : `: its connections (${connections}) are lost`;
+}
+
+/** In place of those of the daemon before. */
+function pinForCommands(director: LoadedDirector, pins: Pick<Pins, 'program'>): void {
+  for (const name of ['simulate']) {
+    rmSync(pins.program(name), { force: true });
+    director.program(name).pin(pins.program(name));
+  }
 }
 
 function mountBpffs(events: EngineEvents): void {

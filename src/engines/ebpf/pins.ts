@@ -1,6 +1,6 @@
 /**
- * Where the engine keeps what must outlive the daemon: `BPFFS/directord/LAYOUT/INSTANCE/` has the maps by their names, and below
- * `links/` what is attached to interfaces. A daemon goes on with maps of its own layout only.
+ * Where the engine keeps what must outlive the daemon: `BPFFS/directord/LAYOUT/INSTANCE/` has the maps by their names, below `links/`
+ * what is attached to interfaces, below `programs/` what is only run by commands. A daemon goes on with maps of its own layout only.
  */
 import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,13 +37,18 @@ export class Pins {
     return join(this.directory, 'links');
   }
 
+  get #programs(): string {
+    return join(this.directory, 'programs');
+  }
+
   get exist(): boolean {
     return existsSync(this.directory);
   }
 
   /** Makes the directories. */
   prepare(): void {
-    mkdirSync(this.#links, { recursive: true, mode: 0o700 });
+    for (const directory of [this.#links, this.#programs])
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
 
   /** Those of this instance in other layouts. */
@@ -57,6 +62,10 @@ export class Pins {
 
   map(name: string): string {
     return join(this.directory, name);
+  }
+
+  program(name: string): string {
+    return join(this.#programs, name);
   }
 
   attachment(kind: PinnedKind, interfaceIndex: number): string {

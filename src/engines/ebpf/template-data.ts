@@ -25,14 +25,14 @@ export function templateData(map: Pick<BpfMap, 'lookup'>): DataOf {
     key.writeUInt32LE(family, TemplateName.family);
     const record = map.lookup(key);
     if (record === undefined) return undefined;
-    const text = record.readUInt32LE(TemplateData.length);
+    const length = record.readUInt32LE(TemplateData.length);
     return {
       network: formatAddress(
         record.subarray(TemplateData.network, TemplateData.network + (family === 4 ? 4 : 16)),
       ),
       engineData: {
         engine: 'sip',
-        data: record.toString('latin1', TemplateData.data, TemplateData.data + text),
+        data: record.toString('latin1', TemplateData.text, TemplateData.text + length),
       },
     };
   };

@@ -16,6 +16,8 @@ const structs = {
   traffic: layout.Traffic,
   tally: { bytes: layout.Traffic.bytes },
   settings: layout.Settings,
+  template_name: layout.TemplateName,
+  template_data: layout.TemplateData,
   mark_rule: layout.MarkRule,
 } as const;
 

@@ -44,9 +44,10 @@ class Session {
       this.#open = resolve;
     });
     this.#socket = connect({ host: address, port: Number(port), noDelay: true }, this.#say);
-    createInterface({ input: this.#socket }).on('line', this.#hear);
     // 'close' follows, and is reported
-    this.#socket.on('error', () => undefined);
+    const ignore = (): void => undefined;
+    this.#socket.on('error', ignore);
+    createInterface({ input: this.#socket }).on('line', this.#hear).on('error', ignore);
     this.#socket.on('close', () => {
       this.isOpen = false;
       this.#open();

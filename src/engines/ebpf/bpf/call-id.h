@@ -91,11 +91,11 @@ inline_function struct call_search *the_search(void) {
 /* A byte of what may be the Call-ID. One that is too long is counted to its end. */
 inline_function void keep_byte(struct template_data *data, u8 byte, bool is_first) {
   if (is_first) {
-    __builtin_memset(data->bytes, 0, sizeof(data->bytes));
+    __builtin_memset(data->text, 0, sizeof(data->text));
     data->length = 0;
   }
   u32 length = data->length++;
-  if (length < sizeof(data->bytes)) data->bytes[length] = byte;
+  if (length < sizeof(data->text)) data->text[length] = byte;
 }
 
 /* Through the bytes of a piece. It is in the search, or in a page. @returns the place of the byte behind it, FAILED or FOUND */

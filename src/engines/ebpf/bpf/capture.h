@@ -5,29 +5,6 @@
 #include "clock.h"
 #include "context.h"
 
-#define CAPTURED_BYTES 1600
-#define CAPTURED_INTERFACES 8
-
-enum hook { HOOK_XDP, HOOK_TC };
-
-/* A record of the ring buffer, without what of `bytes` the frame does not fill. */
-struct captured {
-  u64 time;      /* ns of the monotonic clock */
-  u32 interface; /* that it came in by */
-  u32 length;    /* of the frame */
-  s32 verdict;   /* XDP_* or TC_ACT_* */
-  u32 hook;
-  u8 bytes[CAPTURED_BYTES];
-};
-
-/* What is asked for, besides settings.capture. One record, TypeScript's but for `lost`. */
-struct capturing {
-  u32 until; /* a tick that whoever captures moves on: nobody else does when he is gone */
-  u32 after; /* 1: as they are afterwards */
-  u32 owner; /* process id */
-  u32 lost;  /* found no room in the ring buffer */
-  u32 interfaces[CAPTURED_INTERFACES]; /* 0 in the first: all */
-};
 ARRAY_OF(capturing, struct capturing, 1);
 
 struct {

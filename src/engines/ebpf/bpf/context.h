@@ -33,6 +33,7 @@ inline_function u32 frame_interface(void *context, const bool xdp) {
   return xdp ? XDP_CONTEXT(context)->ingress_ifindex : TC_CONTEXT(context)->ifindex;
 }
 
+#define LOOPBACK 1 /* the interface, of every network namespace */
 #define OTHERHOST 3 /* PACKET_OTHERHOST of linux/if_packet.h */
 
 /* Not for a bridge or a VLAN above, nor for a neighbour whose frames somebody on this host listens to. `data` has an Ethernet header. */

@@ -4,47 +4,17 @@
 #ifndef DIRECTORD_CUT_H
 #define DIRECTORD_CUT_H
 #include "datagrams.h"
+#include "pieces.h"
+#include "segments.h"
 #include "send.h"
 
-#define IPV6_HEADER sizeof(struct ipv6hdr)
 #define FRAGMENT_HEADER 8
 #define MORE_FRAGMENTS 0x2000
 /* Of options of IPv4. */
 #define NO_OPERATION 1
 #define COPIED 0x80
-/* However small its fragments were: a packet becomes no more than these. */
-#define MOST_PIECES 256
-#define LARGEST_PIECE 12288 /* what a frame can hold, and 8 times something */
-#define PAGES_OF_PIECE (LARGEST_PIECE / PAGE + 3) /* where it lies, with the prefix */
-
-inline_function u32 frame_family(struct __sk_buff *context) {
-  u8 first = 0;
-  bpf_skb_load_bytes(context, ETH_HLEN, &first, 1);
-  return first >> 4;
-}
 
 /* ---- from the frame into the cargo */
-
-once_function int stash_page(struct __sk_buff *context, u32 index) {
-  struct cargo *cargo = the_cargo();
-  if (!cargo || index >= PAGES_OF_DATAGRAM) return -1;
-  const u32 from = index * PAGE;
-  if (from >= cargo->body) return 0;
-  const u32 left = cargo->body - from;
-  cargo->pages[index] = new_page();
-  return page_in(context, cargo->pages[index], 0, ETH_HLEN + cargo->header_length + from, left < PAGE ? left : PAGE);
-}
-
-/* All that follows the header. */
-static __noinline int stash(struct __sk_buff *context, struct cargo *cargo) {
-  const u32 from = ETH_HLEN + cargo->header_length;
-  cargo->body = context->len > from ? context->len - from : 0;
-  cargo->skip = cargo->prefix_length = 0;
-  if (cargo->body > PAGES_OF_DATAGRAM * PAGE) return -1;
-  for (u32 i = 0; i < PAGES_OF_DATAGRAM; i++)
-    if (stash_page(context, i)) return -1;
-  return 0;
-}
 
 /* Of a datagram only what may have changed, or is new: the headers of a tunnel, and those up to the transport header. */
 static __noinline int stash_headers(struct __sk_buff *context, struct cargo *cargo, const struct errand *errand) {
@@ -110,47 +80,6 @@ inline_function void seal6(struct cargo *cargo, u32 length, u32 offset, bool mor
   cargo->header[at + 1] = (offset & 0xf8) | (more ? 1 : 0);
 }
 
-/* Where tc_cut is in what follows the header, and in the frame. */
-struct cursor {
-  u32 from;
-  u32 at;
-  u32 left;
-};
-
-/* Some of what follows the header, from the prefix or from a page, into the frame. */
-once_function int fill_some(struct __sk_buff *context, struct cursor *cursor) {
-  struct cargo *cargo = the_cargo();
-  if (!cargo || !cursor) return -1;
-  if (cursor->left == 0) return 0;
-  u32 from = cursor->from, length;
-  if (from < cargo->prefix_length) {
-    length = cargo->prefix_length - from;
-    if (length > cursor->left) length = cursor->left;
-    hide(from);
-    hide(length);
-    if (from >= MOST_PREFIX || length < 1 || length > MOST_PREFIX) return -1;
-    if (bpf_skb_store_bytes(context, cursor->at, cargo->prefix + from, length, BPF_F_RECOMPUTE_CSUM)) return -1;
-  } else {
-    const u32 place = from - cargo->prefix_length + cargo->skip;
-    u32 page = place / PAGE;
-    length = PAGE - place % PAGE;
-    if (length > cursor->left) length = cursor->left;
-    hide(page);
-    if (page >= PAGES_OF_DATAGRAM || page_out(context, cargo->pages[page], place % PAGE, cursor->at, length)) return -1;
-  }
-  cursor->from += length;
-  cursor->at += length;
-  cursor->left -= length;
-  return 0;
-}
-
-inline_function int fill(struct __sk_buff *context, u32 from, u32 at, u32 length) {
-  struct cursor cursor = { from, at, length };
-  for (int i = 0; i < PAGES_OF_PIECE; i++)
-    if (fill_some(context, &cursor)) return -1;
-  return cursor.left == 0 ? 0 : -1;
-}
-
 /* Makes the frame the fragment that begins with this byte. */
 once_function int make_piece(struct __sk_buff *context, u32 from) {
   struct cargo *cargo = the_cargo();
@@ -214,13 +143,6 @@ once_function int divide(void) {
   return 0;
 }
 
-/* The kernel forgets that hardware was to complete the packet's checksum once the bytes where that begins are taken away. The frame has no content
- * that is still needed. */
-static __noinline int forget_checksum(struct __sk_buff *context) {
-  if (context->len < 1024 && bpf_skb_change_tail(context, 1024, 0)) return -1;
-  return bpf_skb_adjust_room(context, -400, BPF_ADJ_ROOM_MAC, 0) || bpf_skb_adjust_room(context, -8, BPF_ADJ_ROOM_MAC, 0) ? -1 : 0;
-}
-
 /* Only a packet's checksum that is still to be completed is left alone by bpf_l4_csum_replace. */
 inline_function bool is_left_to_hardware(struct __sk_buff *context, u32 field) {
   u16 before = 0, after = 0;
@@ -257,6 +179,7 @@ static __noinline int note_inwards(struct __sk_buff *context, struct errand *err
 }
 
 inline_function int load_cargo(struct __sk_buff *context, struct cargo *cargo, const struct errand *errand) {
+  if (errand->is_merged) return load_headers(context, cargo, errand) || stash(context, cargo) || forget_checksum(context) ? -1 : 0;
   u32 header = header_length_of(context, cargo, errand);
   cargo->header_length = header;
   hide(header);
@@ -271,24 +194,29 @@ inline_function int cut_up(struct __sk_buff *context) {
   struct cargo *cargo = the_cargo();
   struct route route = {};
   if (!errand || !cargo) return TC_ACT_SHOT;
-  if (errand->inwards && note_inwards(context, errand)) return TC_ACT_SHOT;
-  if (load_cargo(context, cargo, errand) || divide()) return drop_because(DROP_TOO_LARGE);
-  const bool inwards = errand->inwards;
+  const bool inwards = errand->inwards, merged = errand->is_merged;
+  if (inwards && note_inwards(context, errand)) return TC_ACT_SHOT;
+  if (load_cargo(context, cargo, errand) || (merged ? divide_segments(cargo, errand) : divide())) return drop_because(DROP_TOO_LARGE);
   u32 from = 0;
   route.hop = errand->hop;
   route.next.nh_family = errand->next_family;
   copy_address(route.next.ipv6_nh, errand->next, 6);
   for (int i = 0; i <= MOST_PIECES; i++) {
-    if (make_piece(context, from)) return TC_ACT_SHOT;
+    if (merged ? make_segment(context, from, i) : make_piece(context, from)) return TC_ACT_SHOT;
     from += cargo->piece;
-    if (from >= cargo->total) return inwards ? bpf_redirect(context->ifindex, BPF_F_INGRESS) : send_by(context, &route);
+    if (from >= cargo->total) break;
     if (inwards) bpf_clone_redirect(context, context->ifindex, BPF_F_INGRESS);
     else if (route.hop.second != 0) {
       bpf_skb_store_bytes(context, 0, route.hop.to, 2 * ETH_ALEN, 0);
       bpf_clone_redirect(context, route.hop.interface & ~HOP_NO_XDP, 0);
     }
   }
-  return TC_ACT_SHOT;
+  if (from < cargo->total) return TC_ACT_SHOT;
+  if (inwards) return bpf_redirect(context->ifindex, BPF_F_INGRESS);
+  /* in a tunnel the kernel may take it for a packet of the other family, and does not find its neighbour */
+  if (route.hop.second == 0 || (errand->overhead == 0 && errand->slot == NO_SLOT)) return send_by(context, &route);
+  bpf_skb_store_bytes(context, 0, route.hop.to, 2 * ETH_ALEN, 0);
+  return bpf_redirect(route.hop.interface & ~HOP_NO_XDP, 0);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "icmp-tell.h"
 #include "icmp-translate.h"
 #include "rare.h"
+#include "simulate.h"
 #include "sweep.h"
 
 SEC("xdp")
@@ -54,6 +55,10 @@ int tc_tell(struct __sk_buff *context) { return done(context, make_error(context
 
 SEC("tc")
 int tc_begun(struct __sk_buff *context) { return done(context, begun(context)); }
+
+/* Run by `directord simulate`, never attached. @returns 0 when the answer has taken the packet's place */
+SEC("tc")
+int simulate(struct __sk_buff *context) { return simulated(context); }
 
 /* Run once by user space, never attached: starts the timer that ends what is past its time. */
 SEC("tc")

@@ -257,8 +257,8 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
     if (flow->flags & FLOW_REPLY) return to_client(context, xdp, family, settings, packet, reference, now);
     return to_server(context, xdp, family, settings, packet, reference, false, now);
   }
-  /* what needs a look at marks, unknown replies or the packet's data */
-  if (settings->marks | settings->nat_icmp_send | settings->engines) return RARE;
+  /* what needs a look at marks, unknown replies or the packet's data, and what a program on this host sends */
+  if (settings->marks | settings->nat_icmp_send | settings->engines || (!xdp && TC_CONTEXT(context)->ifindex == LOOPBACK)) return RARE;
   if (family == 4) {
     struct iphdr *ip = frame_data(context, xdp) + ETH_HLEN;
     if ((void *)(ip + 1) > frame_end(context, xdp) || !is_header_valid(ip)) return RARE;

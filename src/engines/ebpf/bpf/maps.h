@@ -158,6 +158,9 @@ struct errand {
   u32 transport;    /* offset in the frame of the transport header, before that */
   u32 protocol;     /* there */
   u32 id;           /* of IPv6 fragments, network order; 0 for a new one */
+  u32 slot;         /* whose tunnel goes around each segment, NO_SLOT for none */
+  u32 traits;       /* of that */
+  bool is_merged;   /* into segments, not fragments */
   bool is_datagram; /* the frame has but its beginning: see datagram.h */
   bool inwards;     /* it is for this host: it comes in once more */
 };

@@ -63,18 +63,26 @@ inline_function u16 server_port(const struct rules *rules, const struct server *
   return rules->persistence != 0 && asked != bpf_htons(rules->port) ? asked : bpf_htons(server->port);
 }
 
+/* What the scheduler goes by. @returns whether it is to be asked: no service of another port takes a connection that is not persistent */
+inline_function bool client_of(const struct packet *packet, const struct rules *rules, u32 now, struct client *client) {
+  bool every_port = rules->persistence != 0 || rules->mark != 0;
+  if (!every_port && target_port(packet) != bpf_htons(rules->port)) return false;
+  client->port = bpf_ntohs(source_port(packet));
+  client->family = packet->family;
+  client->seconds = seconds_of(now);
+#pragma unroll
+  for (int word = 0; word < 4; word++) {
+    client->address[word] = word == 0 || packet->family == 6 ? bpf_ntohl(packet->source[word]) : 0;
+    client->virtual_address[word] = word == 0 || packet->family == 6 ? bpf_ntohl(packet->target[word]) : 0;
+  }
+  return true;
+}
+
 /* The scheduler's choice, or NO_SLOT. */
 once_function u32 choose(const struct packet *packet, u32 service, u32 now) {
   struct rules *rules = rules_at(service);
-  if (!packet || !rules) return NO_SLOT;
-  bool every_port = rules->persistence != 0 || rules->mark != 0;
-  if (!every_port && target_port(packet) != bpf_htons(rules->port)) return NO_SLOT;
-  struct client client = { .port = bpf_ntohs(source_port(packet)), .family = packet->family, .seconds = seconds_of(now) };
-#pragma unroll
-  for (int word = 0; word < 4; word++) {
-    client.address[word] = word == 0 || packet->family == 6 ? bpf_ntohl(packet->source[word]) : 0;
-    client.virtual_address[word] = word == 0 || packet->family == 6 ? bpf_ntohl(packet->target[word]) : 0;
-  }
+  struct client client;
+  if (!packet || !rules || !client_of(packet, rules, now, &client)) return NO_SLOT;
   return schedule(service, &client);
 }
 
@@ -182,11 +190,12 @@ once_function u32 enter6(const struct packet *packet, u32 slot, u32 port, u32 te
   return enter(6, packet, slot, port, template, now);
 }
 
+enum { MEET_COMMON = 1, MEET_SELF = 2 /* a program on this host sent it; from outside such a source is a lie */ };
 enum { NO_SERVICE = NO_SLOT, MET_DROP = NO_SLOT - 1, MET_RARE = NO_SLOT - 2 };
 
 /* The service for a packet, NO_SERVICE where there is none that wants it, MET_DROP where it is dropped, and counted, already; MET_RARE where the
  * common path asks, and the service leaves no entry by which tc's longer way could tell that all of this was done. */
-once_function u32 meet(const struct packet *packet, u32 mark, bool common) {
+once_function u32 meet(const struct packet *packet, u32 mark, u32 how) {
   struct settings *settings = the_settings();
   if (!packet || !settings) return NO_SERVICE;
   if (packet->protocol == IPPROTO_TCP) {
@@ -196,8 +205,8 @@ once_function u32 meet(const struct packet *packet, u32 mark, bool common) {
   u32 service = find_service(settings, packet, mark);
   struct rules *rules = rules_at(service);
   if (service == NO_SLOT || !rules) return NO_SERVICE;
-  if (common && rules->flags & RULES_ONE_PACKET && packet->protocol == IPPROTO_UDP) return MET_RARE;
-  u32 reason = is_martian(packet) || is_own(packet->source, packet->family) ? DROP_MARTIAN : is_dropped(settings) ? DROP_DROP_PACKET : DROPS;
+  if (how & MEET_COMMON && rules->flags & RULES_ONE_PACKET && packet->protocol == IPPROTO_UDP) return MET_RARE;
+  u32 reason = is_martian(packet) || (!(how & MEET_SELF) && is_own(packet->source, packet->family)) ? DROP_MARTIAN : is_dropped(settings) ? DROP_DROP_PACKET : DROPS;
   if (reason != DROPS) {
     count_drop(reason);
     return MET_DROP;
@@ -221,7 +230,8 @@ inline_function u32 remember_any(const int family, const struct packet *packet, 
 inline_function u32 place(void *context, const int family, const bool common, const struct packet *packet, u32 mark, u32 now,
                           struct placed *placed) {
   placed->reference = NO_SLOT;
-  u32 service = meet(packet, mark, common);
+  bool from_self = !common && TC_CONTEXT(context)->ifindex == LOOPBACK;
+  u32 service = meet(packet, mark, (common ? MEET_COMMON : 0) | (from_self ? MEET_SELF : 0));
   if (service == MET_DROP) return PLACE_DROP;
   if (common && service == MET_RARE) return PLACE_ONE_PACKET;
   struct rules *rules = rules_at(service);

@@ -65,6 +65,13 @@ inline_function int transmit(struct __sk_buff *context, const struct packet *pac
 
 /* ---- to a client */
 
+/* The virtual address is this host's too, and only from loopback does the host take packets from an address of its own. */
+inline_function int to_own_client(struct __sk_buff *context) {
+  const u8 loopback[2 * ETH_ALEN] = {};
+  if (bpf_skb_store_bytes(context, 0, loopback, sizeof(loopback), 0)) return TC_ACT_SHOT;
+  return bpf_redirect(LOOPBACK, BPF_F_INGRESS);
+}
+
 inline_function int transmit_reply(struct __sk_buff *context, const int family, const struct settings *settings, const struct packet *packet,
                                    const struct details *details, u32 reference, u32 now) {
   struct flow *reply = flow_at(family, reference);
@@ -83,7 +90,7 @@ inline_function int transmit_reply(struct __sk_buff *context, const int family, 
   count_out(reply->server, packet->length);
   take_out(family, settings, packet, reply, forward, now);
   if (complete_checksum(context, packet) || write_address(context, packet, false, address, port)) return TC_ACT_SHOT;
-  if (found == ROUTE_LOCAL) return TC_ACT_UNSPEC;
+  if (found == ROUTE_LOCAL) return to_own_client(context);
   if (decrement_ttl(context, packet)) return TC_ACT_SHOT;
   return send_or_cut(context, packet, route.hop.mtu, details->most, &route);
 }
@@ -99,9 +106,8 @@ inline_function bool is_over(const struct settings *settings, const struct flow 
 
 enum carrying { CARRY_ON, CARRY_ANEW, CARRY_DROP };
 
-/* Whether a client's packet belongs to the entry with its key. If not, the entry has ended, or its server was deleted. */
-inline_function u32 carries_on(const int family, const struct settings *settings, const struct packet *packet, u32 reference,
-                               const struct flow *forward, u32 now) {
+/* Whether a client's packet belongs to the entry with its key. If not, the entry is to end, or its server was deleted. */
+inline_function u32 carries_on(const int family, const struct settings *settings, const struct packet *packet, const struct flow *forward, u32 now) {
   const struct pool_destination *destination = destination_at(forward->server);
   if (!destination) return CARRY_DROP;
   bool ends = is_past(family, forward, now);
@@ -109,9 +115,7 @@ inline_function u32 carries_on(const int family, const struct settings *settings
   if (packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN && settings->conn_reuse_mode != 0 && is_begun)
     ends = ends || (settings->expire_nodest_conn != 0 && destination->weight == 0) || is_over(settings, forward);
   if (!ends && destination->flags & DESTINATION_AVAILABLE) return CARRY_ON;
-  if (!ends && settings->expire_nodest_conn == 0) return CARRY_DROP;
-  end_connection(family, reference);
-  return CARRY_ANEW;
+  return !ends && settings->expire_nodest_conn == 0 ? CARRY_DROP : CARRY_ANEW;
 }
 
 /* The reference of the packet's flow as long as it counts; NO_SLOT for none. CARRY_DROP through `carrying`. */
@@ -126,7 +130,8 @@ inline_function u32 known_flow(const int family, const struct settings *settings
     end_connection(family, flow->peer);
     return NO_SLOT;
   }
-  *carrying = carries_on(family, settings, packet, reference, flow, now);
+  *carrying = carries_on(family, settings, packet, flow, now);
+  if (*carrying == CARRY_ANEW) end_connection(family, reference);
   return *carrying == CARRY_ON ? reference : NO_SLOT;
 }
 

@@ -35,45 +35,72 @@ inline_function int tell(struct __sk_buff *context, u32 what, u32 mtu, u32 count
   return TC_ACT_SHOT;
 }
 
-/* Sends in fragments a packet that is ready but for its length. `most`: of a datagram that is in the cargo's pages the largest fragment in which it
- * came, else 0; `overhead`: bytes that a tunnel put before the packet. */
-inline_function int cut(struct __sk_buff *context, u32 mtu, u32 most, const struct packet *packet, u32 overhead, const struct route *route) {
+inline_function struct errand *errand_of(const struct packet *packet, const struct route *route) {
   u32 first = 0;
   struct errand *errand = bpf_map_lookup_elem(&errands, &first);
-  if (!errand) return TC_ACT_SHOT;
-  errand->mtu = most != 0 && most < mtu ? most : mtu;
+  if (!errand) return NULL;
   errand->hop = route->hop;
   errand->next_family = route->next.nh_family;
   copy_address(errand->next, route->next.ipv6_nh, 6);
-  errand->overhead = overhead;
   errand->transport = packet->transport;
   errand->protocol = packet->protocol;
-  errand->is_datagram = most != 0;
+  errand->overhead = 0;
   errand->id = 0;
-  errand->inwards = false;
+  errand->slot = NO_SLOT;
+  errand->is_datagram = errand->is_merged = errand->inwards = false;
+  return errand;
+}
+
+/* Sends in fragments a packet that is ready but for its length. `most`: of a datagram that is in the cargo's pages the largest fragment in which it
+ * came, else 0; `overhead`: bytes that a tunnel put before the packet. */
+inline_function int cut(struct __sk_buff *context, u32 mtu, u32 most, const struct packet *packet, u32 overhead, const struct route *route) {
+  struct errand *errand = errand_of(packet, route);
+  if (!errand) return TC_ACT_SHOT;
+  errand->mtu = most != 0 && most < mtu ? most : mtu;
+  errand->overhead = overhead;
+  errand->is_datagram = most != 0;
+  bpf_tail_call(context, &steps, STEP_CUT);
+  return TC_ACT_SHOT;
+}
+
+/* Sends in segments of at most `mtu` bytes a TCP packet that was merged of several, each in a tunnel to the server in `slot`, if there is one:
+ * see wrap() in tunnel.h for its traits. */
+inline_function int cut_merged(struct __sk_buff *context, u32 mtu, const struct packet *packet, u32 slot, u32 traits, const struct route *route) {
+  struct errand *errand = errand_of(packet, route);
+  if (!errand) return TC_ACT_SHOT;
+  errand->mtu = mtu;
+  errand->slot = slot;
+  errand->traits = traits;
+  errand->is_merged = true;
   bpf_tail_call(context, &steps, STEP_CUT);
   return TC_ACT_SHOT;
 }
 
 /* A datagram that was put together is for this host: it comes in once more, in fragments as large as before. */
 inline_function int hand_in(struct __sk_buff *context, const struct packet *packet, u32 most) {
-  u32 first = 0;
-  struct errand *errand = bpf_map_lookup_elem(&errands, &first);
+  struct route nowhere = {};
+  struct errand *errand = errand_of(packet, &nowhere);
   if (!errand) return TC_ACT_SHOT;
   errand->mtu = most;
-  errand->overhead = 0;
-  errand->transport = packet->transport;
-  errand->protocol = packet->protocol;
-  errand->is_datagram = true;
-  errand->inwards = true;
+  errand->is_datagram = errand->inwards = true;
   bpf_tail_call(context, &steps, STEP_CUT);
   return TC_ACT_SHOT;
 }
 
+/* Bytes of the longest of the packets that were merged into this one; of others the packet's. */
+inline_function u32 longest_of(struct __sk_buff *context, const struct packet *packet) {
+  u8 offset;
+  const u32 merged = context->gso_size;
+  if (merged == 0 || bpf_skb_load_bytes(context, packet->transport + 12, &offset, 1)) return packet->length;
+  return packet->transport - ETH_HLEN + (packet->protocol == IPPROTO_TCP ? (offset >> 4) * 4 : sizeof(struct udphdr)) + merged;
+}
+
 /* The packet is ready, but for its length. */
 inline_function int send_or_cut(struct __sk_buff *context, const struct packet *packet, u32 mtu, u32 most, struct route *route) {
-  bool fits = most == 0 && (packet->length <= mtu || is_merged(context, false));
-  return fits ? send_by(context, route) : cut(context, mtu, most, packet, 0, route);
+  if (most == 0 && packet->length <= mtu) return send_by(context, route);
+  if (!is_merged(context, false)) return cut(context, mtu, most, packet, 0, route);
+  bool fits = packet->protocol != IPPROTO_TCP || longest_of(context, packet) <= mtu;
+  return fits ? send_by(context, route) : cut_merged(context, mtu, packet, NO_SLOT, 0, route);
 }
 
 /* Whether a packet may go on, perhaps in fragments. */

@@ -146,7 +146,7 @@ inline_function u8 tunnel_protocol(const struct server *server, u32 family) {
 }
 
 /* What make_outer() and wrap() are told beside the packet. */
-enum trait { TRAIT_TOS = 0xff, TRAIT_DONT_FRAGMENT = 0x100, TRAIT_WILL_BE_CUT = 0x200 };
+enum trait { TRAIT_TOS = 0xff, TRAIT_DONT_FRAGMENT = 0x100, TRAIT_WILL_BE_CUT = 0x200, TRAIT_SHRINK = 0x400 /* segments, by the tunnel's overhead */ };
 
 /* TTL is the one that the packet inside has got by now. */
 inline_function void make_outer(struct outer *outer, const struct server *server, const struct packet *packet, u32 inside, u32 traits) {
@@ -165,8 +165,10 @@ inline_function void make_outer(struct outer *outer, const struct server *server
 /* ---- around the packet */
 
 /* What the kernel must know to cut packets that were merged of several into segments again. */
-inline_function u64 room_flags(const struct server *server) {
+inline_function u64 room_flags(const struct server *server, u32 traits) {
   u64 flags = server->family == 4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+  if (traits & TRAIT_WILL_BE_CUT) return 0;
+  if (!(traits & TRAIT_SHRINK)) flags |= BPF_F_ADJ_ROOM_FIXED_GSO;
   if (server->tunnel == TUNNEL_GUE) return flags | BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
   return server->tunnel == TUNNEL_GRE ? flags | BPF_F_ADJ_ROOM_ENCAP_L4_GRE : flags;
 }
@@ -204,15 +206,22 @@ inline_function u32 sum_inside(struct __sk_buff *context, const struct packet *p
   return sum_of_payload(context, transport, left, sum);
 }
 
+inline_function bool is_summed(const struct server *server) { return server->tunnel_checksum && server->tunnel != TUNNEL_IPIP; }
+
 /* Puts the tunnel to the server in this slot around the packet. */
 once_function int wrap(struct __sk_buff *context, const struct packet *packet, u32 slot, u32 traits) {
   struct outer outer;
   const struct server *server = server_at(slot);
   if (!packet || !server) return -1;
-  const bool is_summed = server->tunnel_checksum && server->tunnel != TUNNEL_IPIP;
-  make_outer(&outer, server, packet, is_summed ? sum_inside(context, packet) : 0, traits);
-  if (bpf_skb_adjust_room(context, outer.overhead, BPF_ADJ_ROOM_MAC, traits & TRAIT_WILL_BE_CUT ? 0 : room_flags(server))) return -1;
+  make_outer(&outer, server, packet, is_summed(server) ? sum_inside(context, packet) : 0, traits);
+  if (bpf_skb_adjust_room(context, outer.overhead, BPF_ADJ_ROOM_MAC, room_flags(server, traits))) return -1;
   return put_outer(context, &outer);
+}
+
+/* Of packets that were merged the kernel makes segments again, but no checksums of theirs, and none that are much shorter. */
+inline_function bool kernel_can_cut(const struct packet *packet, const struct server *server, u32 longest, u32 mtu, u32 overhead) {
+  if (packet->protocol != IPPROTO_TCP) return true;
+  return !is_summed(server) && longest <= mtu && packet->length + overhead <= 0xffff;
 }
 
 inline_function int into_tunnel(struct __sk_buff *context, const struct packet *packet, const struct details *details, u32 slot,
@@ -221,15 +230,20 @@ inline_function int into_tunnel(struct __sk_buff *context, const struct packet *
   const u32 overhead = tunnel_overhead(server);
   const u32 mtu = mtu_to(server, route->hop.mtu, now);
   const u32 inner_mtu = mtu > LEAST_MTU + overhead ? mtu - overhead : LEAST_MTU;
-  const u32 longest = 0xffff + (server->family == 6 ? sizeof(struct ipv6hdr) : 0);
-  const bool merged = is_merged(context, false);
   if (!settings || decrement_ttl(context, packet)) return TC_ACT_SHOT;
   const bool dont_fragment = packet->family == 4 && details->dont_fragment && settings->pmtu_disc != 0;
-  if (!merged && packet->length > inner_mtu && (packet->family == 6 || dont_fragment)) return tell(context, TELL_TOO_BIG, inner_mtu, slot);
-  if (packet->length + overhead > longest) return drop_because(DROP_TOO_LARGE);
-  const bool must_cut = !merged && (details->most != 0 || packet->length + overhead > mtu);
-  u32 traits = details->tos | (dont_fragment ? TRAIT_DONT_FRAGMENT : 0) | (must_cut ? TRAIT_WILL_BE_CUT : 0);
-  if (wrap(context, packet, slot, traits)) return TC_ACT_SHOT;
+  u32 traits = details->tos | (dont_fragment ? TRAIT_DONT_FRAGMENT : 0);
+  if (is_merged(context, false)) {
+    const u32 longest = longest_of(context, packet);
+    if (!kernel_can_cut(packet, server, longest, mtu, overhead))
+      return cut_merged(context, inner_mtu, packet, slot, traits | TRAIT_WILL_BE_CUT, route);
+    if (packet->protocol == IPPROTO_TCP && longest > inner_mtu) traits |= TRAIT_SHRINK;
+    return wrap(context, packet, slot, traits) ? TC_ACT_SHOT : send_by(context, route);
+  }
+  if (packet->length > inner_mtu && (packet->family == 6 || dont_fragment)) return tell(context, TELL_TOO_BIG, inner_mtu, slot);
+  if (packet->length + overhead > 0xffff + (server->family == 6 ? sizeof(struct ipv6hdr) : 0)) return drop_because(DROP_TOO_LARGE);
+  const bool must_cut = details->most != 0 || packet->length + overhead > mtu;
+  if (wrap(context, packet, slot, traits | (must_cut ? TRAIT_WILL_BE_CUT : 0))) return TC_ACT_SHOT;
   return must_cut ? cut(context, mtu, details->most, packet, overhead, route) : send_by(context, route);
 }
 

@@ -159,7 +159,7 @@ struct template_data {
   u32 network[4]; /* of clients that share the template */
   u32 length;
   u32 spare;
-  u8 bytes[256];
+  u8 text[256];
 };
 
 /* ---- keys */
@@ -217,7 +217,7 @@ struct settings {
   u32 services6;
   u32 marks;        /* of firewall marks */
   u32 ftp;          /* of TCP port 21 */
-  u32 every_port;   /* of port 0 */
+  u32 capture;      /* every how manyth packet is captured, 0 for none */
   u32 engines;      /* with a persistence engine */
   u32 udp_timeout;
   u32 tcp_timeouts[TCP_STATES];
@@ -232,7 +232,7 @@ struct settings {
   u32 drop_packet;
   u32 am_droprate;
   u32 mss_clamp;    /* 1: SYNs through tunnels are told a smaller maximum segment */
-  u32 capture;      /* every how manyth packet is captured, 0 for none */
+  u32 every_port;   /* how many virtual services there are of port 0 */
   u32 mark_rules;   /* indexes of the rules at which the walk for a mark begins: of IPv4, of IPv6 << 16; 0 for no rules */
   u32 seed[2];      /* hash_seed of whoever made the tables */
   u32 spare[14];    /* what follows changes often: another cache line */
@@ -271,6 +271,71 @@ struct mark_rule {
   u16 if_not;
   u16 spare;
   u32 words[8];
+};
+
+/* ---- seeing */
+
+#define CAPTURED_BYTES 1600
+#define CAPTURED_INTERFACES 8
+
+enum hook { HOOK_XDP, HOOK_TC };
+
+/* A sampled packet: a record of the ring buffer, without what of `bytes` the frame does not fill. */
+struct captured {
+  u64 time;      /* ns of the monotonic clock */
+  u32 interface; /* that it came in by */
+  u32 length;    /* of the frame */
+  s32 verdict;   /* XDP_* or TC_ACT_* */
+  u32 hook;
+  u8 bytes[CAPTURED_BYTES];
+};
+
+/* What is to be captured, besides settings.capture. One record, TypeScript's but for `lost`. */
+struct capturing {
+  u32 until; /* a tick that whoever captures moves on: nobody else does when he is gone */
+  u32 after; /* 1: as packets are afterwards */
+  u32 owner; /* process id */
+  u32 lost;  /* found no room in the ring buffer */
+  u32 interfaces[CAPTURED_INTERFACES]; /* 0 in the first: all */
+};
+
+enum outcome {
+  OUTCOME_PASS,       /* left to the host; `reason` is an enum passing */
+  OUTCOME_DROP,       /* `reason` is an enum drop */
+  OUTCOME_REFUSE,     /* the service has no server to give: the client is told */
+  OUTCOME_STRAY,      /* a real server's packet of no connection: it is told */
+  OUTCOME_CONNECTION, /* of a connection that there is, from the client */
+  OUTCOME_REPLY,      /* of a connection that there is, from the server */
+  OUTCOME_NEW,        /* makes a connection */
+  OUTCOME_ONE_PACKET, /* goes to a server, and leaves no connection */
+  OUTCOME_BEGUN,      /* a real server begins a connection with it */
+};
+
+enum passing { PASSING_OTHER, PASSING_NO_SERVICE, PASSING_NO_SYN, PASSING_FTP_DATA };
+
+/* What the director would do with a packet. Host order, but for addresses. */
+struct simulated {
+  u32 outcome;
+  u32 reason;
+  u32 service; /* slots, or NO_SLOT */
+  u32 server;
+  u32 mark;    /* that the packet filter gives it */
+  u32 method;
+  u32 port;    /* that is put in: the server's, of replies the virtual one */
+  u32 address[4]; /* of replies: the virtual one */
+  u32 state;   /* of the connection */
+  s32 left;    /* ticks until the connection ends, if no packet comes */
+  s32 template_left; /* ticks, of the template that chose the server; negative for none, or for one that lives on by its connections */
+  u32 has_template;
+  u32 ended;   /* 1: a connection that there is ends with this packet */
+  s32 route;   /* BPF_FIB_LKUP_RET_* for the next hop, -1 when nobody asked */
+  u32 interface;
+  u32 mtu;
+  u32 knows_neighbour;
+  u8 to[6];
+  u8 from[6];
+  u32 next_family; /* of the gateway, or of who is on the link: 4 or 6 */
+  u32 next[4];
 };
 
 enum interface_flag { INTERFACE_XDP = 1 /* takes frames that XDP redirects to it */, INTERFACE_NO_ETHERNET = 2 };
