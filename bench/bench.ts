@@ -13,7 +13,7 @@ import { idle } from './idle.ts';
 import { latency } from './latency.ts';
 import { listing } from './listing.ts';
 import { packetRate } from './packet-rate.ts';
-import { save, table } from './report.ts';
+import { aimLines, save, table } from './report.ts';
 import { runAlone } from './run-alone.ts';
 import { web } from './web.ts';
 
@@ -53,7 +53,9 @@ async function comparison(what: Comparison): Promise<string> {
   measured[what.title] = results;
   const versions = results.map(({ peer, version }) => `${peer} (${version})`).join(', ');
   const title = `${what.title}; medians of ${rounds} interleaved rounds\n${versions}`;
-  return `${title}\n${table(what.metrics, results)}`;
+  return [title, table(what.metrics, results), ...aimLines(what.aims ?? [], what.metrics, results)].join(
+    '\n',
+  );
 }
 
 function print(text: string): void {

@@ -14,8 +14,15 @@ export function bulk(offloads: 'on' | 'off', seconds: number): Comparison {
       down1: { name: 'to the client, 1 stream', unit: 'Gbit/s', better: 'more' },
       down8: { name: 'to the client, 8 streams', unit: 'Gbit/s', better: 'more' },
     },
+    aims: (['up1', 'up8', 'down1', 'down8'] as const).map((metric) => ({
+      metric,
+      peer: 'tc NAT',
+      to: 'routing',
+      times: 1,
+    })),
     start: async () => {
-      const names = ['nat', 'direct', 'tunnel', 'relay', 'haproxy', 'nginx', 'nftables'] as const;
+      const ours = ['nat', 'direct', 'tunnel', 'relay', 'tc-nat', 'tc-direct'] as const;
+      const names = [...ours, 'haproxy', 'nginx', 'nftables', 'routing'] as const;
       const peers = await startPeers(names, { offloads });
       for (const { lab } of peers) await startServer(lab);
       return peers;

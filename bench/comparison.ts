@@ -10,9 +10,22 @@ export interface Metric {
   readonly better: 'more' | 'less';
 }
 
+/** So many times what a foreign peer has. */
+export interface Aim {
+  readonly metric: string;
+  /** Names of peers. */
+  readonly peer: string;
+  readonly to: string;
+  readonly times: number;
+  /** Of the foreign peer, when it is another one. */
+  readonly toMetric?: string;
+}
+
 export interface Comparison {
   readonly title: string;
   readonly metrics: Readonly<Record<string, Metric>>;
+  /** Of metrics that are better when they are more. */
+  readonly aims?: readonly Aim[];
   /** Opens the laboratories. Closing them is the caller's. */
   start(): Promise<readonly Peer[]>;
   /** Once with each peer, before the rounds. */

@@ -1,19 +1,41 @@
-/** directord as a peer: the packet engine with each forwarding method, and the relay. */
+/** directord as a peer: each engine, with each forwarding method that can be compared. */
 import { Lab } from '../test/scenario/lab.ts';
 import { ports, type Peer } from './peer.ts';
+import { makeCards } from './switch.ts';
 
-export type Way = 'nat' | 'direct' | 'tunnel' | 'relay';
+interface Setup {
+  readonly name: string;
+  readonly engine: 'relay' | 'packet' | 'ebpf';
+  readonly routing: 'nat' | 'direct' | 'tunnel';
+  /** Of the ebpf engine. */
+  readonly attach?: 'tc' | 'xdp';
+}
 
-const names = { nat: 'packet NAT', direct: 'packet DR', tunnel: 'packet TUN', relay: 'relay' } as const;
+const setups = {
+  nat: { name: 'packet NAT', engine: 'packet', routing: 'nat' },
+  direct: { name: 'packet DR', engine: 'packet', routing: 'direct' },
+  tunnel: { name: 'packet TUN', engine: 'packet', routing: 'tunnel' },
+  relay: { name: 'relay', engine: 'relay', routing: 'nat' },
+  'tc-nat': { name: 'tc NAT', engine: 'ebpf', routing: 'nat', attach: 'tc' },
+  'tc-direct': { name: 'tc DR', engine: 'ebpf', routing: 'direct', attach: 'tc' },
+  'tc-tunnel': { name: 'tc TUN', engine: 'ebpf', routing: 'tunnel', attach: 'tc' },
+  'xdp-nat': { name: 'XDP NAT', engine: 'ebpf', routing: 'nat', attach: 'xdp' },
+  'xdp-direct': { name: 'XDP DR', engine: 'ebpf', routing: 'direct', attach: 'xdp' },
+} as const satisfies Readonly<Record<string, Setup>>;
+
+export type Way = keyof typeof setups;
+
 const options = { masq: '-m', gate: '-g', ipip: '-i' } as const;
 
 export async function startDirectord(way: Way, offloads: 'on' | 'off'): Promise<Peer> {
-  const network =
-    way === 'relay'
-      ? ({ engine: 'relay', routing: 'nat' } as const)
-      : ({ engine: 'packet', routing: way } as const);
-  const lab = await Lab.open('namespaces', { ...network, offloads });
-  const program = await lab.startDirectord('--no-monitor', 'start');
+  const setup: Setup = setups[way];
+  const { name, engine, routing, attach } = setup;
+  const lab = await Lab.open('namespaces', { engine, routing, offloads });
+  // the servers' end of a tunnel is a program here, and sees no packet that hardware would complete
+  const cards = attach === 'xdp' || (engine === 'ebpf' && routing === 'tunnel');
+  if (cards) makeCards(lab);
+  const attached = attach === undefined ? [] : ['--attach', attach];
+  const program = await lab.startDirectord(...attached, '--no-monitor', 'start');
   const addresses = lab.servers.map(({ address }) => address);
   const first = addresses.slice(0, 1);
   const rules = (protocol: 't' | 'u', port: number, servers: readonly string[]) => [
@@ -30,6 +52,8 @@ export async function startDirectord(way: Way, offloads: 'on' | 'off'): Promise<
   ];
   const { code, stderr } = await lab.admInput(`${table.join('\n')}\n`, '-R');
   if (code !== 0) throw new Error(`directoradm -R: ${stderr}`);
-  const version = (await lab.directord('-v')).stdout.split(' (')[0] ?? '';
-  return { name: names[way], version, lab, program, ours: true, address: lab.vip };
+  const plain = (await lab.directord('-v')).stdout.split(' (')[0] ?? '';
+  const version = cards ? `${plain}; its neighbours with GRO, without checksum offload` : plain;
+  const inKernel = engine === 'ebpf';
+  return { name, version, lab, program: inKernel ? undefined : program, ours: true, address: lab.vip };
 }

@@ -17,7 +17,7 @@ export function latency(seconds: number): Comparison {
       p99: { name: 'round trip, p99', unit: 'us', better: 'less' },
     },
     start: async () => {
-      const names = ['nat', 'direct', 'relay', 'nginx', 'nftables', 'routing'] as const;
+      const names = ['nat', 'direct', 'relay', 'tc-nat', 'xdp-nat', 'nginx', 'nftables', 'routing'] as const;
       const peers = await startPeers(names, { offloads: 'on' });
       for (const { lab } of peers) {
         const [first] = lab.servers;

@@ -1,11 +1,14 @@
 /**
  * 64-byte UDP packets a second, one way: 4096 flows from the client to three servers. The switch before the servers counts
- * what arrives and drops it, so that their work is no part of it. What is measured has one core: the engine's process, or
- * the kernel's receive queue; the other one has the generator and the interrupts of the network card that it fills.
+ * what arrives and drops it, so that their work is no part of it. What is measured has one core, the other one has the generator: for
+ * a program also the interrupts of the network card that it fills, with as many packets as the kernel can make; for what forwards in the
+ * kernel see {@link Card}. For XDP once more with an XDP program that drops, as where servers' packets leave by a real card.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { childrenOf, familyOf } from '../test/scenario/lab/processes.ts';
 import { helper } from '../test/scenario/lab/paths.ts';
+import type { Program } from '../test/scenario/lab.ts';
+import { Card } from './card.ts';
 import type { Comparison, Sample } from './comparison.ts';
 import { ports, type Peer } from './peer.ts';
 import { startPeers } from './peers.ts';
@@ -18,9 +21,11 @@ const tolerated = 0.005;
 /** Halvings of the interval in which the highest rate without loss lies. */
 const steps = 5;
 const [measuredCore, otherCore] = [1, 0];
+const cores = { flows, generatorCore: otherCore, queueCore: measuredCore };
 
 /** @param seconds of each load */
 export function packetRate(seconds: number): Comparison {
+  const cards = new Map<Peer, Card>();
   return {
     title: `64-byte UDP packets, ${flows} flows, one core`,
     metrics: {
@@ -28,18 +33,48 @@ export function packetRate(seconds: number): Comparison {
       offered: { name: 'flat out: sent', unit: 'packets/s', better: 'more' },
       delivered: { name: 'flat out: arrived', unit: 'packets/s', better: 'more' },
       lost: { name: 'flat out: lost', unit: '%', better: 'less' },
+      intoXdp: { name: 'flat out, dropped by XDP: arrived', unit: 'packets/s', better: 'more' },
       cpu: { name: 'CPU of it, a million packets', unit: 's', better: 'less' },
     },
+    aims: [
+      { metric: 'delivered', peer: 'XDP NAT', to: 'routing', times: 2 },
+      { metric: 'intoXdp', peer: 'XDP NAT', to: 'routing', toMetric: 'delivered', times: 3.5 },
+    ],
     start: async () => {
-      const peers = await startPeers(['nat', 'direct', 'tunnel', 'nginx', 'nftables'], { offloads: 'on' });
+      const ours = [
+        'nat',
+        'direct',
+        'tunnel',
+        'tc-nat',
+        'tc-direct',
+        'tc-tunnel',
+        'xdp-nat',
+        'xdp-direct',
+      ] as const;
+      const peers = await startPeers([...ours, 'nginx', 'nftables', 'routing'], { offloads: 'on' });
+      for (const peer of peers) countAndDrop(peer.lab, ports.sink);
       for (const peer of peers) {
-        countAndDrop(peer.lab, ports.sink);
-        await useOneCore(peer);
+        if (peer.program === undefined) cards.set(peer, await Card.make(peer, cores));
+        else await useOneCore(peer, peer.program);
       }
       return peers;
     },
-    round: (peer) => round(peer, seconds),
+    round: (peer) => {
+      const card = cards.get(peer);
+      return card === undefined ? round(peer, seconds) : cardRound(peer, card, seconds);
+    },
   };
+}
+
+/** A card that is full drops for nothing, so what arrives flat out is what can be carried. */
+async function cardRound({ lab, name }: Peer, card: Card, seconds: number): Promise<Sample> {
+  const before = arrivals(lab);
+  const { sent, seconds: took } = await card.flood(seconds);
+  const arrived = arrivals(lab) - before;
+  const plain = { offered: sent / took, delivered: arrived / took, lost: (1 - arrived / sent) * 100 };
+  if (!name.startsWith('XDP')) return plain;
+  const [taken, flood] = await card.intoXdp(() => card.flood(seconds));
+  return { ...plain, intoXdp: taken / flood.seconds };
 }
 
 async function round(peer: Peer, seconds: number): Promise<Sample> {
@@ -91,18 +126,7 @@ async function flood(peer: Peer, rate: number, seconds: number): Promise<Flood> 
   };
 }
 
-/** The kernel forwards where packets are received, so for it the receive queue moves; a program is bound to its core. */
-async function useOneCore({ lab, program, name }: Peer): Promise<void> {
-  if (program === undefined) {
-    const mask = (1 << measuredCore).toString(16);
-    const { code, stderr } = await lab.director.run([
-      'sh',
-      '-c',
-      `echo ${mask} >/sys/class/net/front/queues/rx-0/rps_cpus`,
-    ]);
-    if (code !== 0) throw new Error(`receive queue of ${name}: ${stderr}`);
-    return;
-  }
+async function useOneCore({ lab }: Peer, program: Program): Promise<void> {
   for (const pid of childrenOf(program.pid).flatMap(familyOf))
     await lab.director.run(['taskset', '-a', '-c', '-p', String(measuredCore), String(pid)]);
 }

@@ -1,7 +1,7 @@
 /** Starts peers: those that are installed here, each in a laboratory of its own. */
 import { waitFor } from '../test/scenario/lab.ts';
 import { which } from '../test/scenario/lab/paths.ts';
-import { startDirectord } from './directord.ts';
+import { startDirectord, type Way } from './directord.ts';
 import { startHaproxy } from './haproxy.ts';
 import { startNftables, startRouting } from './kernel.ts';
 import { hasStreamModule, startNginx } from './nginx-stream.ts';
@@ -14,17 +14,13 @@ export interface PeerOptions {
 }
 
 const starters = {
-  nat: ({ offloads }: PeerOptions) => startDirectord('nat', offloads),
-  direct: ({ offloads }: PeerOptions) => startDirectord('direct', offloads),
-  tunnel: ({ offloads }: PeerOptions) => startDirectord('tunnel', offloads),
-  relay: ({ offloads }: PeerOptions) => startDirectord('relay', offloads),
-  haproxy: ({ offloads }: PeerOptions) => startHaproxy(offloads),
-  nginx: ({ offloads }: PeerOptions) => startNginx(offloads),
-  nftables: ({ offloads }: PeerOptions) => startNftables(offloads),
-  routing: ({ offloads }: PeerOptions) => startRouting(offloads),
+  haproxy: startHaproxy,
+  nginx: startNginx,
+  nftables: startNftables,
+  routing: startRouting,
 } as const;
 
-export type PeerName = keyof typeof starters;
+export type PeerName = Way | keyof typeof starters;
 
 const installed: Readonly<Partial<Record<PeerName, boolean>>> = {
   haproxy: which('haproxy') !== undefined,
@@ -37,7 +33,7 @@ export async function startPeers(names: readonly PeerName[], options: PeerOption
   try {
     for (const name of names) {
       if (installed[name] === false) continue;
-      const peer = await starters[name](options);
+      const peer = await start(name, options);
       peers.push(peer);
       const { lab, program, address } = peer;
       onlySwitch(lab);
@@ -53,4 +49,10 @@ export async function startPeers(names: readonly PeerName[], options: PeerOption
     for (const { lab } of peers) await lab.close();
     throw error;
   }
+}
+
+function start(name: PeerName, { offloads }: PeerOptions): Promise<Peer> {
+  return name in starters
+    ? starters[name as keyof typeof starters](offloads)
+    : startDirectord(name as Way, offloads);
 }

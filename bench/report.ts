@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../test/scenario/lab/paths.ts';
-import type { Metric, Result } from './comparison.ts';
+import type { Aim, Metric, Result } from './comparison.ts';
 
 /** A line a metric: the medians of all peers; below, each as a multiple of every foreign peer's. */
 export function table(metrics: Readonly<Record<string, Metric>>, results: readonly Result[]): string {
@@ -18,6 +18,26 @@ export function table(metrics: Readonly<Record<string, Metric>>, results: readon
     return [[`${name} (${unit}, ${better} is better)`, ...medians.map(format)], ...ratios];
   });
   return columns([['', ...results.map(({ peer }) => peer)], ...rows]);
+}
+
+/** A line an aim whose peers are there: what was reached, and whether that is enough. */
+export function aimLines(
+  aims: readonly Aim[],
+  metrics: Readonly<Record<string, Metric>>,
+  results: readonly Result[],
+): readonly string[] {
+  return aims.flatMap(({ metric, peer, to, times, toMetric = metric }) => {
+    const reached = medianOf(results, peer, metric) / medianOf(results, to, toMetric);
+    if (Number.isNaN(reached)) return [];
+    const outcome = reached >= times ? 'reached' : 'missed';
+    const name = metrics[metric]?.name ?? metric;
+    return [`${name}: ${peer} ${formatRatio(reached)} of ${to}, aim ${times.toFixed(1)}x: ${outcome}`];
+  });
+}
+
+function medianOf(results: readonly Result[], name: string, metric: string): number {
+  const samples = results.find(({ peer }) => peer === name)?.samples ?? [];
+  return median(samples.flatMap((sample) => sample[metric] ?? []));
 }
 
 /** Cells below each other: the first of each row to the left, all others to the right. */

@@ -9,6 +9,16 @@ export function onlySwitch(lab: Lab): void {
   inSwitch(lab, ['sh', '-c', script]);
 }
 
+/**
+ * For XDP the director's interfaces have to be what network cards are: what comes has its checksum, and is no longer than a packet;
+ * what is sent there is received without a packet buffer.
+ */
+export function makeCards(lab: Lab): void {
+  const card = (device: string) => ['ethtool', '-K', device, 'gro', 'on', 'tx', 'off'];
+  inSwitch(lab, card('director'));
+  inNamespace(lab.client.namespace, card('eth0'));
+}
+
 /** What the director sends to this UDP port of the servers, in tunnels too, comes no further than its cable. */
 export function countAndDrop(lab: Lab, port: number): void {
   // Inside of a tunnel the destination port is 42 bytes into the outer packet.
@@ -32,8 +42,17 @@ export function arrivals(lab: Lab): number {
   );
 }
 
+/** The pinned program takes what the director sends to the servers before the switch has it. @param program undefined: none does */
+export function setXdp(lab: Lab, program: string | undefined): void {
+  const what = program === undefined ? ['off'] : ['pinned', program];
+  inSwitch(lab, ['ip', 'link', 'set', 'dev', 'director', 'xdpdrv', ...what]);
+}
+
 function inSwitch({ director }: Lab, command: readonly string[], input = ''): string {
-  const namespace = director.namespace?.replace(/director$/, 'switch');
+  return inNamespace(director.namespace?.replace(/director$/, 'switch'), command, input);
+}
+
+function inNamespace(namespace: string | undefined, command: readonly string[], input = ''): string {
   if (namespace === undefined) throw new Error('a laboratory without namespaces has no switch');
   return execFileSync('ip', ['netns', 'exec', namespace, ...command], { input, encoding: 'utf8' });
 }

@@ -4,6 +4,9 @@ import { ports, type Peer } from './peer.ts';
 import { startPeers } from './peers.ts';
 import { cpuSeconds, machineSeconds } from './usage.ts';
 
+const ours = ['nat', 'direct', 'tunnel', 'relay', 'tc-nat', 'tc-direct', 'xdp-nat'] as const;
+const peers = [...ours, 'haproxy', 'nginx', 'nftables', 'routing'] as const;
+
 /** @param seconds of each load */
 export function web(seconds: number): Comparison {
   return {
@@ -14,9 +17,15 @@ export function web(seconds: number): Comparison {
       connectionCpu: { name: 'CPU of it, a million connections', unit: 's', better: 'less' },
       requestCpu: { name: 'CPU of it, a million requests', unit: 's', better: 'less' },
       machineCpu: { name: 'CPU of the machine, a million connections', unit: 's', better: 'less' },
+      machineRequestCpu: { name: 'CPU of the machine, a million requests', unit: 's', better: 'less' },
     },
-    start: () =>
-      startPeers(['nat', 'direct', 'tunnel', 'relay', 'haproxy', 'nginx', 'nftables'], { offloads: 'on' }),
+    aims: [
+      { metric: 'connections', peer: 'tc NAT', to: 'routing', times: 1 },
+      { metric: 'connections', peer: 'tc NAT', to: 'nft DNAT', times: 1.4 },
+      { metric: 'connections', peer: 'tc NAT', to: 'haproxy', times: 2.2 },
+      { metric: 'requests', peer: 'tc NAT', to: 'routing', times: 1 },
+    ],
+    start: () => startPeers(peers, { offloads: 'on' }),
     round: (peer) => round(peer, seconds),
   };
 }
@@ -30,6 +39,7 @@ async function round(peer: Peer, seconds: number): Promise<Sample> {
     connectionCpu: (opening.cpu / opening.requests) * 1e6,
     requestCpu: (asking.cpu / asking.requests) * 1e6,
     machineCpu: (opening.machine / opening.requests) * 1e6,
+    machineRequestCpu: (asking.machine / asking.requests) * 1e6,
   };
 }
 

@@ -49,6 +49,8 @@ export async function directord(argv: readonly string[], surroundings: Surroundi
       return 0;
     case 'realserver':
     case 'doctor':
+    case 'capture':
+    case 'simulate':
       return surroundings.performOnHost(commandLine);
     case 'action':
       for (const word of commandLine.ignored) {

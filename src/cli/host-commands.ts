@@ -1,11 +1,13 @@
 /**
- * The argument grammar of the commands that look at this host instead of running a daemon: `directord realserver` and
- * `directord doctor`. They are ours, so their options stand anywhere behind the command's name.
+ * The argument grammar of the commands that look at this host instead of running a daemon: `directord realserver`, `doctor`, and
+ * those of seeing-commands.ts. They are ours, so their options stand anywhere behind the command's name.
  */
 import { parseArgs } from 'node:util';
 import type { Address } from '../util/ip.ts';
 import { canonicalAddress } from '../util/ip.ts';
 import type { AttachChoice, EngineChoice, Options } from './directord-arguments.ts';
+import type { CaptureCommand, SimulateCommand } from './seeing-commands.ts';
+import { parseCapture, parseSimulate } from './seeing-commands.ts';
 
 const ways = ['iptables', 'arp', 'ipip'] as const;
 
@@ -33,14 +35,14 @@ export interface DoctorCommand {
   readonly attach: AttachChoice;
 }
 
-export type HostCommand = RealserverCommand | DoctorCommand;
+export type HostCommand = RealserverCommand | DoctorCommand | CaptureCommand | SimulateCommand;
 
 export interface Misunderstood {
   readonly kind: 'usage';
   readonly problems: readonly string[];
 }
 
-const names = ['realserver', 'doctor'];
+const names = ['realserver', 'doctor', 'capture', 'simulate'];
 
 /**
  * Whether these words, CONFIG and ACTION without the options before them, ask for a command about this host. A
@@ -54,9 +56,11 @@ export function asksAboutHost(words: readonly string[], isAction: (word: string)
 /** @param before what the options before the command say */
 export function parseHostCommand(
   [name = '', ...args]: readonly string[],
-  before: Pick<Options, 'engine' | 'attach'>,
+  before: Pick<Options, 'engine' | 'attach' | 'control'>,
 ): HostCommand | Misunderstood | { readonly kind: 'help' } {
   try {
+    if (name === 'capture') return parseCapture(args, before.control);
+    if (name === 'simulate') return parseSimulate(args, before.control);
     return name === 'doctor' ? parseDoctor(args, before) : parseRealserver(args);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') !== true) throw error;

@@ -93,6 +93,15 @@ export class DirectorSettings {
     });
   }
 
+  /** Whether a daemon changed `accept_local` of this host's loopback. */
+  get ownPackets(): boolean {
+    return this.#word(Settings.ownPackets) !== 0;
+  }
+
+  set ownPackets(changed: boolean) {
+    this.#set(Settings.ownPackets, Number(changed));
+  }
+
   /** Ticks to add to the kernel's clock. */
   get clock(): number {
     return this.#word(Settings.clock);

@@ -2,11 +2,27 @@
 import type { BpfMap } from '../../platform/bpf/bpf-map.ts';
 
 /** By enum drop of bpf/types.h. */
-const told: ReadonlyMap<number, string> = new Map([
-  [3, 'connection table full: there is room for more with --connections'],
-  [4, 'no route'],
-  [5, 'too large'],
-  [7, 'to a loopback address'],
+export const dropWords = [
+  'malformed',
+  'bad checksum',
+  'destination deleted',
+  'connection table full',
+  'no route',
+  'too large',
+  'dropped by drop_packet',
+  'to a loopback address',
+  'reply that belongs to no connection',
+  'source route',
+  'from an address that nobody outside can have',
+  'without what the persistence engine looks for',
+] as const;
+
+/** With what can be done. */
+const told: ReadonlyMap<(typeof dropWords)[number], string> = new Map([
+  ['connection table full', ': there is room for more with --connections'],
+  ['no route', ''],
+  ['too large', ''],
+  ['to a loopback address', ''],
 ]);
 
 export class Drops {
@@ -22,11 +38,12 @@ export class Drops {
   /** What was dropped since the last call, in words for a log. */
   news(): string[] {
     const counts = this.#map.sumPerCpu();
-    const lines = Array.from(told, ([reason, words]) => {
-      const count = (counts[reason] ?? 0) - (this.#before[reason] ?? 0);
-      return count > 0 ? `${count} packets dropped: ${words}` : '';
-    });
+    const before = this.#before;
     this.#before = counts;
-    return lines.filter((line) => line !== '');
+    return dropWords.flatMap((words, reason) => {
+      const count = (counts[reason] ?? 0) - (before[reason] ?? 0);
+      const advice = told.get(words);
+      return count > 0 && advice !== undefined ? [`${count} packets dropped: ${words}${advice}`] : [];
+    });
   }
 }

@@ -129,7 +129,10 @@ class EbpfEngine implements Engine {
     const closed = services > 0 ? 0 : table.established();
     if (services > 0)
       this.#events.info(`${services} services stay: the kernel goes on forwarding without a daemon`);
-    else attachments.detach();
+    else {
+      attachments.detach();
+      table.dismissOwnPackets();
+    }
     running.end();
     if (services === 0) this.#pins.remove();
     return Promise.resolve(closed);
@@ -196,6 +199,7 @@ class Running {
   /** @returns the table that it goes on with */
   begin(): AdoptedTable {
     startSweep(this.#director.program('sweep_start'));
+    this.#admitOwnPackets();
     this.#refreshHost();
     this.#events.info(`the ebpf engine is on ${this.attachments.describe()}`);
     const every = (milliseconds: number, what: () => void): void => {
@@ -233,6 +237,15 @@ class Running {
     this.attachments.close();
     this.#netlink.close();
     this.#director.close();
+  }
+
+  #admitOwnPackets(): void {
+    try {
+      this.table.admitOwnPackets();
+    } catch (error) {
+      const why = (error as Error).message;
+      this.#events.problem(`programs on this host cannot be clients of IPv4 services: ${why}`);
+    }
   }
 
   #refreshHost(): void {

@@ -108,6 +108,7 @@ export const Settings = {
   everyPort: 120,
   markRules: 124,
   seed: 128,
+  ownPackets: 136,
   untilDrop: 192,
   identification: 196,
   used: 200,
@@ -117,6 +118,8 @@ export const Settings = {
 /** What `directord capture` asks for, and what it gets. */
 export const Capturing = { bytes: 48, until: 0, after: 4, owner: 8, lost: 12, interfaces: 16 } as const;
 export const capturedInterfaces = 8;
+/** Kept of a frame at most. */
+export const capturedBytes = 1600;
 
 export const Captured = {
   time: 0,
@@ -128,6 +131,48 @@ export const Captured = {
 } as const;
 
 export const Hook = { xdp: 0, tc: 1 } as const;
+
+/** The answer of the program `simulate`; slots are {@link noSlot} where there is none. */
+export const Simulated = {
+  bytes: 112,
+  outcome: 0,
+  reason: 4,
+  service: 8,
+  server: 12,
+  mark: 16,
+  method: 20,
+  port: 24,
+  address: 28,
+  state: 44,
+  left: 48,
+  templateLeft: 52,
+  hasTemplate: 56,
+  ended: 60,
+  route: 64,
+  interface: 68,
+  mtu: 72,
+  knowsNeighbour: 76,
+  to: 80,
+  from: 86,
+  nextFamily: 92,
+  next: 96,
+} as const;
+
+/** In the order of enum outcome. */
+export const outcomes = [
+  'pass',
+  'drop',
+  'refuse',
+  'stray',
+  'connection',
+  'reply',
+  'new',
+  'one-packet',
+  'begun',
+] as const;
+
+/** Of packets that pass: in the order of enum passing. */
+export const passings = ['other', 'no-service', 'no-syn', 'ftp-data'] as const;
 
 /** Which template has data of a persistence engine. */
 export const TemplateName = { bytes: 8, reference: 0, family: 4 } as const;

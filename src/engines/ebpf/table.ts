@@ -4,6 +4,7 @@
  */
 import type { VirtualService } from '../../director/table.ts';
 import type { Verb } from '../../director/verbs.ts';
+import { acceptOwnPackets } from '../../platform/own-packets.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import { Pool } from '../../scheduling/pool.ts';
 import type { ConnectionPart } from '../child-protocol.ts';
@@ -107,6 +108,18 @@ export class EbpfTable {
     return Array.from(this.#served.values(), ({ id }) => id)
       .filter((id) => id.kind === 'fwmark')
       .map(({ mark, family }) => ({ mark, family: family === 'inet' ? 4 : 6 }));
+  }
+
+  /** Lets this host's own programs be clients. */
+  admitOwnPackets(): void {
+    if (acceptOwnPackets(true)) this.#settings.ownPackets = true;
+  }
+
+  /** Puts back what {@link admitOwnPackets} changed. */
+  dismissOwnPackets(): void {
+    if (!this.#settings.ownPackets) return;
+    acceptOwnPackets(false);
+    this.#settings.ownPackets = false;
   }
 
   setSettings(settings: VsSettings): void {

@@ -148,8 +148,11 @@ inline_function bool has_checksum(void *context, const bool xdp, const struct pa
 
 /* ---- a client's packet */
 
+/* What was merged of several packets fits if they did, as far as can be seen without reading their options. */
 inline_function bool fits(void *context, const bool xdp, const struct packet *packet, u32 mtu) {
-  return packet->length <= mtu || is_merged(context, xdp);
+  if (likely(packet->length <= mtu)) return true;
+  const u32 headers = HEADERS(packet->family) - ETH_HLEN + (packet->protocol == IPPROTO_TCP ? TCP_HEADER : UDP_HEADER);
+  return is_merged(context, xdp) && TC_CONTEXT(context)->gso_size + headers <= mtu;
 }
 
 /* Whether its server can be reached by the common path at this moment. */

@@ -60,6 +60,12 @@ inline_function int write_tcp(struct __sk_buff *context, const struct packet *pa
   return write_word16(context, at + offsetof(struct tcphdr, check), ~sum_of(context, at, end, pseudo_sum_of(packet, end - at)));
 }
 
+/* Off the frame what wrap() put around the segment before. */
+inline_function int unwrap(struct __sk_buff *context, u32 slot) {
+  const struct server *server = server_at(slot);
+  return server ? bpf_skb_adjust_room(context, -(s32)tunnel_overhead(server), BPF_ADJ_ROOM_MAC, 0) : -1;
+}
+
 /* Makes the frame the segment that begins with this byte, in its tunnel. */
 once_function int make_segment(struct __sk_buff *context, u32 from, u32 number) {
   u32 first = 0;
@@ -72,6 +78,7 @@ once_function int make_segment(struct __sk_buff *context, u32 from, u32 number) 
   if (!is_last) length = cargo->piece;
   u32 headers = cargo->header_length;
   const u16 type = cargo->header[0] >> 4 == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+  if (number > 0 && errand->slot != NO_SLOT && unwrap(context, errand->slot)) return -1;
   if (bpf_skb_change_tail(context, ETH_HLEN + headers + length, 0)) return -1;
   if (bpf_skb_store_bytes(context, offsetof(struct ethhdr, h_proto), &type, sizeof(type), 0)) return -1;
   hide(headers);

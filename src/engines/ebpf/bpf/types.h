@@ -235,7 +235,8 @@ struct settings {
   u32 every_port;   /* how many virtual services there are of port 0 */
   u32 mark_rules;   /* indexes of the rules at which the walk for a mark begins: of IPv4, of IPv6 << 16; 0 for no rules */
   u32 seed[2];      /* hash_seed of whoever made the tables */
-  u32 spare[14];    /* what follows changes often: another cache line */
+  u32 own_packets;  /* 1: a daemon let loopback take packets of this host's own addresses (accept_local): to be put back */
+  u32 spare[13];    /* what follows changes often: another cache line */
   u32 until_drop;
   u32 identification;
   u32 used[6];      /* slots in use, as of the sweeper's last turn: of full, half-open, templates of IPv4, then of IPv6 */
