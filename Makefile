@@ -1,7 +1,7 @@
 # make demo      build, then watch it work: a client, a director and three web servers on this machine (STAY=1 keeps them)
 # make test      everything that says whether the tree is good; ends with "N passed, N failed"
 # make bench     connections, requests, packets, Gbit/s, CPU and memory beside HAProxy, nginx and the kernel's NAT, in the same run
-#                (PARTS="web bulk" for some of it)
+#                (PARTS="web bulk" for some of it); make bench-vm counts instructions beside the kernel's IPVS
 # make oracle    record the packet stories from the kernel's IPVS anew; make stories prints the table of them
 # make build     dist/bin/directord.js and dist/bin/directoradm.js
 # make check | unit | scenario | deps | clean
@@ -12,7 +12,7 @@ export npm_config_loglevel := error
 sources := $(shell find src -name '*.ts' -o -name '*.c' -o -name '*.h')
 tools := $(shell find test/demo test/scenario test/support test/oracle bench -name '*.ts')
 
-.PHONY: all build demo test check unit scenario bench oracle stories deps clean
+.PHONY: all build demo test check unit scenario bench bench-vm oracle stories deps clean
 
 all: build
 
@@ -24,18 +24,22 @@ demo: deps-demo dist/.built dist/.tools
 test: deps-test node_modules/.package-lock.json
 	@test/run-tests
 
-# What needs no root and no real servers: types, lint, format, unit, architecture and golden tests.
+# What needs no real servers: types, lint, format, unit, architecture and golden tests.
 check: node_modules/.package-lock.json
-	@test/run-tests types lint format unit
+	@test/run-tests types lint format build unit
 
 unit: node_modules/.package-lock.json
-	@test/run-tests unit
+	@test/run-tests build unit
 
 scenario: deps-test node_modules/.package-lock.json
 	@test/run-tests build scenario
 
 bench: deps-bench dist/.built dist/.tools
 	@node dist/tools/bench/bench.js $(PARTS)
+
+# Instructions a packet, of the ebpf engine and of the kernel's own IPVS, counted in Debian's kernel under QEMU (PARTS=load: does that kernel load it).
+bench-vm: deps-bench-vm dist/.built dist/.tools
+	@node dist/tools/bench/vm/vm.js $(PARTS)
 
 # Asks the kernel's own IPVS, in User-Mode Linux, what it does with packets, and writes it down as test/stories (ONLY=prefix for some).
 oracle: deps-oracle dist/.built dist/.tools
@@ -47,8 +51,8 @@ stories: dist/.built dist/.tools
 
 deps: deps-demo deps-test deps-bench node_modules/.package-lock.json
 
-.PHONY: deps-demo deps-test deps-bench deps-oracle
-deps-demo deps-test deps-bench deps-oracle: deps-%:
+.PHONY: deps-demo deps-test deps-bench deps-bench-vm deps-oracle
+deps-demo deps-test deps-bench deps-bench-vm deps-oracle: deps-%:
 	@test/install-deps $*
 
 node_modules/.package-lock.json: package-lock.json | deps-demo

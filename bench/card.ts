@@ -1,14 +1,12 @@
 /**
- * The director's front as a network card with one queue, for what forwards in the kernel: frames arrive without packet buffers from a
- * generator that has a core of its own, and a thread on the other core takes them off the queue (threaded NAPI) and forwards them.
- * Generator and XDP sink are those of `make bench-vm`.
+ * The director's front as a network card, for what forwards in the kernel: frames arrive there without packet buffers, 64 at a time, and
+ * whoever has sent them takes them off the queue, forwards and counts them before it sends more. So one core does everything, and
+ * nothing is lost. Generator and XDP sink are those of `make bench-vm`.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BpfObject } from '../src/platform/bpf/bpf-object.ts';
-import { textOf } from '../test/scenario/lab/processes.ts';
 import { root } from '../test/scenario/lab/paths.ts';
 import { mountBpffs } from '../test/support/mounts.ts';
 import { frame, frameBytes } from './vm/frames.ts';
@@ -17,50 +15,40 @@ import { setXdp } from './switch.ts';
 
 const generatorProgram = join(root, 'dist/tools/bench/live-frames.js');
 
-export interface CardOptions {
-  /** A power of two. */
-  readonly flows: number;
-  readonly generatorCore: number;
-  readonly queueCore: number;
-}
-
 export class Card {
   readonly #peer: Peer;
-  readonly #options: CardOptions;
+  readonly #core: number;
   readonly #generator: string;
   readonly #sink: BpfObject;
   readonly #sinkPin: string;
 
-  static async make(peer: Peer, options: CardOptions): Promise<Card> {
-    const { lab } = peer;
-    const threads = napiThreads();
-    const script = `ethtool -K front gro on && echo 1 >/sys/class/net/front/threaded`;
-    const { code, stderr } = await lab.director.run(['sh', '-c', script]);
-    if (code !== 0) throw new Error(`receive queue of ${peer.name}: ${stderr}`);
-    for (const pid of napiThreads())
-      if (!threads.has(pid)) execFileSync('taskset', ['-c', '-p', String(options.queueCore), String(pid)]);
+  /** @param flows a power of two */
+  static async make(peer: Peer, core: number, flows: number): Promise<Card> {
+    // what comes without a packet buffer is received by NAPI only, which a veth has with GRO
+    const { code, stderr } = await peer.lab.director.run(['ethtool', '-K', 'front', 'gro', 'on']);
+    if (code !== 0) throw new Error(`GRO of ${peer.name}: ${stderr}`);
     const interfaces = await Promise.all([
       link(peer.lab.client, 'eth0'),
       link(peer.lab.director, 'front'),
     ] as const);
-    return new Card(peer, options, ...interfaces);
+    return new Card(peer, core, flows, ...interfaces);
   }
 
-  private constructor(peer: Peer, options: CardOptions, eth0: Link, front: Link) {
+  private constructor(peer: Peer, core: number, flows: number, eth0: Link, front: Link) {
     this.#peer = peer;
-    this.#options = options;
+    this.#core = core;
     const pins = join(peer.lab.directory, 'bench-bpf');
     mountBpffs(pins);
     const generator = load('generator', peer.lab.directory);
     this.#generator = join(pins, 'generate');
     generator.program('generate').pin(this.#generator);
-    generator.map('stream').update(Buffer.alloc(4), stream(peer, options.flows, eth0, front));
+    generator.map('stream').update(Buffer.alloc(4), stream(peer, flows, eth0, front));
     this.#sink = load('sink', peer.lab.directory);
     this.#sinkPin = join(pins, 'drop_xdp');
     this.#sink.program('drop_xdp').pin(this.#sinkPin);
   }
 
-  /** As many frames as one core can send. @returns how many, in how many seconds */
+  /** As many frames as the core can send. @returns how many, in how many seconds */
   async flood(seconds: number): Promise<{ sent: number; seconds: number }> {
     const { lab, name } = this.#peer;
     const generator = [
@@ -70,10 +58,9 @@ export class Card {
       String(frameBytes),
       String(seconds),
     ];
-    const { stdout, stderr } = await lab.client.run(
-      ['taskset', '-c', String(this.#options.generatorCore), ...generator],
-      { timeout: seconds + 20 },
-    );
+    const { stdout, stderr } = await lab.client.run(['taskset', '-c', String(this.#core), ...generator], {
+      timeout: seconds + 20,
+    });
     if (stdout === '') throw new Error(`frames through ${name}: ${stderr}`);
     await pause(200);
     return JSON.parse(stdout) as { sent: number; seconds: number };
@@ -135,10 +122,4 @@ function load(name: string, folder: string): BpfObject {
   const opened = BpfObject.open(object);
   opened.load();
   return opened;
-}
-
-/** Of interfaces named `front`, in whatever network namespace. */
-function napiThreads(): ReadonlySet<number> {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return new Set(pids.filter((pid) => textOf(`/proc/${pid}/comm`).startsWith('napi/front-')).map(Number));
 }

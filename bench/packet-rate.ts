@@ -1,8 +1,8 @@
 /**
  * 64-byte UDP packets a second, one way: 4096 flows from the client to three servers. The switch before the servers counts
- * what arrives and drops it, so that their work is no part of it. What is measured has one core, the other one has the generator: for
- * a program also the interrupts of the network card that it fills, with as many packets as the kernel can make; for what forwards in the
- * kernel see {@link Card}. For XDP once more with an XDP program that drops, as where servers' packets leave by a real card.
+ * what arrives and drops it, so that their work is no part of it. A program has one core; the other one has the generator and the
+ * interrupts of the network card that it fills. What forwards in the kernel shares one core with the generator: see {@link Card}.
+ * For XDP once more with an XDP program that drops, as where packets leave by a real card and become no packet buffers.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { childrenOf, familyOf } from '../test/scenario/lab/processes.ts';
@@ -21,7 +21,6 @@ const tolerated = 0.005;
 /** Halvings of the interval in which the highest rate without loss lies. */
 const steps = 5;
 const [measuredCore, otherCore] = [1, 0];
-const cores = { flows, generatorCore: otherCore, queueCore: measuredCore };
 
 /** @param seconds of each load */
 export function packetRate(seconds: number): Comparison {
@@ -54,7 +53,7 @@ export function packetRate(seconds: number): Comparison {
       const peers = await startPeers([...ours, 'nginx', 'nftables', 'routing'], { offloads: 'on' });
       for (const peer of peers) countAndDrop(peer.lab, ports.sink);
       for (const peer of peers) {
-        if (peer.program === undefined) cards.set(peer, await Card.make(peer, cores));
+        if (peer.program === undefined) cards.set(peer, await Card.make(peer, measuredCore, flows));
         else await useOneCore(peer, peer.program);
       }
       return peers;
@@ -66,12 +65,13 @@ export function packetRate(seconds: number): Comparison {
   };
 }
 
-/** A card that is full drops for nothing, so what arrives flat out is what can be carried. */
+/** Nobody sends more than can be carried. */
 async function cardRound({ lab, name }: Peer, card: Card, seconds: number): Promise<Sample> {
   const before = arrivals(lab);
   const { sent, seconds: took } = await card.flood(seconds);
   const arrived = arrivals(lab) - before;
-  const plain = { offered: sent / took, delivered: arrived / took, lost: (1 - arrived / sent) * 100 };
+  const delivered = arrived / took;
+  const plain = { lossless: delivered, offered: sent / took, delivered, lost: (1 - arrived / sent) * 100 };
   if (!name.startsWith('XDP')) return plain;
   const [taken, flood] = await card.intoXdp(() => card.flood(seconds));
   return { ...plain, intoXdp: taken / flood.seconds };

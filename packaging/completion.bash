@@ -23,9 +23,32 @@ _directord_on_host() {
   esac
 }
 
+# capture: interfaces; simulate: a packet. What they say about it comes from the kernel.
+_directord_seeing() {
+  local command=$1 word=$2 previous=$3 options='--every --count --after --ng --control --help'
+  [ "$command" = simulate ] && options='--interface --flags --json --control --help'
+  case $previous in
+    --every | --count) COMPREPLY=() ;;
+    --control) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    --interface) mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net)" -- "$word") ;;
+    --flags) mapfile -t COMPREPLY < <(compgen -W 'S SA A PA FA R RA' -- "$word") ;;
+    simulate) mapfile -t COMPREPLY < <(compgen -W "tcp udp $options" -- "$word") ;;
+    *)
+      [ "$command" = capture ] && options="$options $(ls /sys/class/net)"
+      mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+      ;;
+  esac
+}
+
 _directord() {
   local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   case ${COMP_WORDS[1]} in
+    capture | simulate)
+      if [ "$COMP_CWORD" -gt 1 ]; then
+        _directord_seeing "${COMP_WORDS[1]}" "$word" "$previous"
+        return
+      fi
+      ;;
     realserver | doctor)
       if [ "$COMP_CWORD" -gt 1 ]; then
         _directord_on_host "${COMP_WORDS[1]}" "$word" "$previous"
@@ -44,7 +67,7 @@ _directord() {
         *)
           mapfile -t COMPREPLY < <(
             compgen -W 'start stop restart try-restart reload force-reload status check' -- "$word"
-            [ "$COMP_CWORD" -eq 1 ] && compgen -W 'realserver doctor' -- "$word"
+            [ "$COMP_CWORD" -eq 1 ] && compgen -W 'realserver doctor capture simulate' -- "$word"
             compgen -f -- "$word"
             cd /etc/ha.d 2>/dev/null && compgen -f -X '!*.cf' -- "$word"
           )

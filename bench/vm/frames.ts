@@ -21,7 +21,11 @@ const SYN = 0x02;
 const ACK = 0x10;
 
 /** @returns the first client's frame */
-export function frame(protocol: Protocol, opens: boolean, { sourceMac, mac, source, address, port }: Addressed): Buffer {
+export function frame(
+  protocol: Protocol,
+  opens: boolean,
+  { sourceMac, mac, source, address, port }: Addressed,
+): Buffer {
   const bytes = Buffer.alloc(frameBytes);
   bytes.set(macBytes(mac), 0);
   bytes.set(macBytes(sourceMac), 6);
@@ -40,7 +44,12 @@ export function frame(protocol: Protocol, opens: boolean, { sourceMac, mac, sour
   bytes.set([0x45, 0, 0, 20 + transport.length, 0, 0, 0x40, 0, 64, ipNumber[protocol]], 14);
   bytes.set(ipBytes(source), 26);
   bytes.set(ipBytes(address), 30);
-  const pseudo = pseudoHeader(bytes.subarray(26, 30), bytes.subarray(30, 34), ipNumber[protocol], transport.length);
+  const pseudo = pseudoHeader(
+    bytes.subarray(26, 30),
+    bytes.subarray(30, 34),
+    ipNumber[protocol],
+    transport.length,
+  );
   transport.writeUInt16BE(internetChecksum(pseudo, transport), protocol === 'udp' ? 6 : 16);
   bytes.writeUInt16BE(internetChecksum(bytes.subarray(14, 34)), 24);
   return bytes;

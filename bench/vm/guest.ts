@@ -24,7 +24,9 @@ async function measure({ to, arrivesAt, hook, setup }: Path): Promise<Readonly<R
   sh(setup);
   const [from, director] = [link('eth0', 'client'), link(front)];
   const [sink, end] =
-    arrivesAt === undefined ? [new Sink(hook, front), director] : [new Sink(hook, 'eth0', 'server'), link('eth0', 'server')];
+    arrivesAt === undefined
+      ? [new Sink(hook, front), director]
+      : [new Sink(hook, 'eth0', 'server'), link('eth0', 'server')];
   const generator = new Generator(from.ifindex);
   const addressed = { sourceMac: from.address, mac: director.address, source: client, address: to, port };
 
@@ -44,9 +46,11 @@ async function measure({ to, arrivesAt, hook, setup }: Path): Promise<Readonly<R
     if (arrived !== frames) throw new Error(`of ${frames} ${protocol} frames ${arrived} arrived\n${state()}`);
     return instructions;
   };
-  const counted = { udp: await flood('udp'), tcp: await flood('tcp') };
-  generator.close();
-  return counted;
+  try {
+    return { udp: await flood('udp'), tcp: await flood('tcp') };
+  } finally {
+    generator.close();
+  }
 }
 
 function state(): string {

@@ -8,7 +8,9 @@ export function sh(script: string): string {
   } catch (error) {
     const { stdout, stderr } = error as { stdout?: string; stderr?: string };
     const [first = ''] = script.trim().split('\n');
-    throw new Error(`${first} ...\n${(stdout ?? '').slice(-2000)}${(stderr ?? String(error)).slice(-4000)}`, { cause: error });
+    throw new Error(`${first} ...\n${(stdout ?? '').slice(-2000)}${(stderr ?? String(error)).slice(-4000)}`, {
+      cause: error,
+    });
   }
 }
 

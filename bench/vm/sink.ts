@@ -41,7 +41,16 @@ export class Sink {
 
   /** Checks every frame from now on: {@link Arrived.right}, {@link Arrived.wrong}. */
   check({ mac, address, port, protocol }: Expected): void {
-    const value = [...macBytes(mac), port >> 8, port & 0xff, ...ipBytes(address), ipNumber[protocol], 0, 0, 0];
+    const value = [
+      ...macBytes(mac),
+      port >> 8,
+      port & 0xff,
+      ...ipBytes(address),
+      ipNumber[protocol],
+      0,
+      0,
+      0,
+    ];
     this.#object.map('expected').update(Buffer.alloc(4), Buffer.from(value));
     this.#attach('check');
   }
@@ -52,7 +61,9 @@ export class Sink {
   }
 
   arrived(): Arrived {
-    const counters = [...this.#object.map('arrived').entries()].map(([, value]) => Number(value.readBigUInt64LE()));
+    const counters = [...this.#object.map('arrived').entries()].map(([, value]) =>
+      Number(value.readBigUInt64LE()),
+    );
     const [right = 0, wrong = 0, dropped = 0] = counters;
     return { right, wrong, dropped };
   }
@@ -61,6 +72,9 @@ export class Sink {
     const program = `${pins}/${what}_${this.#hook}`;
     const [where, link] = [this.#where, this.#link];
     if (this.#hook === 'xdp') sh(`ip ${where} -force link set dev ${link} xdpdrv pinned ${program}`);
-    else sh(`tc ${where} filter replace dev ${link} ingress prio 1 handle 1 bpf direct-action object-pinned ${program}`);
+    else
+      sh(
+        `tc ${where} filter replace dev ${link} ingress prio 1 handle 1 bpf direct-action object-pinned ${program}`,
+      );
   }
 }

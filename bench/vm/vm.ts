@@ -28,14 +28,26 @@ const built = dirname(fileURLToPath(import.meta.url));
 const cache = process.env['BENCH_VM_DIR'] ?? '/var/tmp/directord-vm';
 const kernel = join(cache, 'debian');
 const engineObject = 'dist/engines/ebpf/directord.bpf.o';
-const programs = ['qemu-system-x86_64', 'busybox', 'modprobe', 'cpio', 'clang', 'bpftool', 'ipvsadm', 'nft', 'ethtool', 'npm'];
+const programs = [
+  'qemu-system-x86_64',
+  'busybox',
+  'modprobe',
+  'cpio',
+  'clang',
+  'bpftool',
+  'ipvsadm',
+  'nft',
+  'ethtool',
+  'npm',
+];
 
 const asked = process.argv.length > 2 ? process.argv.slice(2) : ['load', ...Object.keys(paths)];
 const unknown = asked.filter((part) => part !== 'load' && !Object.hasOwn(paths, part));
 const missing = programs.filter((program) => which(program) === undefined);
 
 if (process.arch !== 'x64') fail('instructions are counted on x86-64 only');
-else if (unknown.length > 0) fail(`no part ${unknown.join(', ')}; there are load, ${Object.keys(paths).join(', ')}`);
+else if (unknown.length > 0)
+  fail(`no part ${unknown.join(', ')}; there are load, ${Object.keys(paths).join(', ')}`);
 else if (missing.length > 0) fail(`needs ${missing.join(', ')} (make deps)`);
 else {
   const folder = mkdtempSync(join(tmpdir(), 'directord-bench-vm-'));
@@ -47,11 +59,20 @@ else {
 }
 
 async function run(folder: string): Promise<void> {
-  const release = execFileSync(join(here, 'kernel'), [kernel], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  const release = execFileSync(join(here, 'kernel'), [kernel], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim();
   const include = `-I/usr/include/${execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()}-linux-gnu`;
   const compile = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-Wall', include];
   for (const name of ['generator', 'sink'])
-    execFileSync('clang', [...compile, '-c', join(here, `${name}.bpf.c`), '-o', join(built, `${name}.bpf.o`)]);
+    execFileSync('clang', [
+      ...compile,
+      '-c',
+      join(here, `${name}.bpf.c`),
+      '-o',
+      join(built, `${name}.bpf.o`),
+    ]);
   const archive = join(folder, 'archive');
   execFileSync(join(here, 'pack'), [kernel, root, archive], { stdio: ['ignore', 'inherit', 'inherit'] });
 
@@ -63,15 +84,24 @@ async function run(folder: string): Promise<void> {
   const waiting = [...work];
   // Guests do not disturb each other's counts.
   const worker = async (): Promise<void> => {
-    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) answers.set(name, await boot(folder, archive, name));
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+      answers.set(name, await boot(folder, archive, name));
   };
   await Promise.all(cpus().map(worker));
 
   const loaded = answers.get('load');
   if (loaded !== undefined) print(`\n${loadTable(loaded, release)}`);
   if (measured.length > 0) {
-    print(`\n${table(work.filter((name) => name !== 'load'), answers, release)}`);
-    print(`\nwritten to ${relative(root, save({ instructions: Object.fromEntries(answers), release }, new Date()))}`);
+    print(
+      `\n${table(
+        work.filter((name) => name !== 'load'),
+        answers,
+        release,
+      )}`,
+    );
+    print(
+      `\nwritten to ${relative(root, save({ instructions: Object.fromEntries(answers), release }, new Date()))}`,
+    );
   }
   for (const [name, { error }] of answers) if (error !== undefined) fail(`\n${name}: ${error}`);
 }
@@ -97,7 +127,8 @@ function path(name: string): Path {
 
 function table(names: readonly string[], answers: ReadonlyMap<string, Answer>, release: string): string {
   const all = (name: string, protocol: Protocol): number => answers.get(name)?.[protocol] ?? NaN;
-  const net = (name: string, protocol: Protocol): number => all(name, protocol) - all(fixed[path(name).hook], protocol);
+  const net = (name: string, protocol: Protocol): number =>
+    all(name, protocol) - all(fixed[path(name).hook], protocol);
   const rows = names.map((name) => {
     const { title, against } = path(name);
     const isFixed = Object.values(fixed).includes(name);
@@ -105,7 +136,13 @@ function table(names: readonly string[], answers: ReadonlyMap<string, Answer>, r
     if (against === undefined) return [title, ...counts];
     const ratios = protocols.map((protocol) => net(name, protocol) / net(against.path, protocol));
     const met = ratios.every((ratio) => ratio <= against.aim) ? 'yes' : 'no';
-    return [title, ...counts, ...ratios.map((ratio) => (Number.isNaN(ratio) ? '-' : ratio.toFixed(3))), `<= ${against.aim}`, met];
+    return [
+      title,
+      ...counts,
+      ...ratios.map((ratio) => (Number.isNaN(ratio) ? '-' : ratio.toFixed(3))),
+      `<= ${against.aim}`,
+      met,
+    ];
   });
   const head = ['instructions a packet', 'UDP', 'TCP', 'of IPVS: UDP', 'TCP', 'aim', 'met'];
   return `64-byte packets of ${flows} established flows, Linux ${release}; generator and sink are taken off the others\n${columns([head, ...rows])}`;

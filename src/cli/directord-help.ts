@@ -34,6 +34,12 @@ export function usageText(program: string): string {
 
     ${program} doctor [configfile] [--engine ENGINE] [--attach HOW]
 
+    ${program} capture [INTERFACE...] [--every N] [--count N] [--after] [--ng]
+    [--control SOCKET]
+
+    ${program} simulate PROTO SRC:PORT VIP:PORT [--interface NAME]
+    [--flags S|A|...] [--json] [--control SOCKET]
+
     ${program} [-h|-?|--help|-v|--version]
 
 Options:
@@ -84,6 +90,15 @@ This host:
 
     doctor tells what would lose packets, and the command that mends it:
     exit code 0, or 1 when something does.
+
+    capture writes packets that the ebpf engine gets on those interfaces,
+    those of XDP too, as pcap to stdout: directord capture | tcpdump -n -r -
+    --every N: one of N. --count N: so many. --after: as it leaves them.
+    --ng: pcapng, with interfaces and verdicts.
+
+    simulate tells what the ebpf engine would do with such a packet, which
+    comes in by --interface, and changes nothing: exit code 0 when it would
+    go on, else 1.
 
 Environment:
     DIRECTORD_CONTROL the control socket, unless --control names it.

@@ -166,6 +166,25 @@ void t.test('the commands about this host', async (t) => {
     as: undefined,
     marked: [],
   };
+  const capture = {
+    kind: 'capture',
+    interfaces: [],
+    every: 1,
+    count: undefined,
+    after: false,
+    ng: false,
+    control: undefined,
+  };
+  const simulate = {
+    kind: 'simulate',
+    protocol: 'tcp',
+    source: { address: '10.9.0.7', port: 1 },
+    target: { address: '10.1.0.100', port: 80 },
+    interface: undefined,
+    flags: 2,
+    json: false,
+    control: undefined,
+  };
   const understood: [string, object][] = [
     ['realserver x.cf', realserver],
     ['realserver', { ...realserver, config: undefined }],
@@ -179,6 +198,34 @@ void t.test('the commands about this host', async (t) => {
     ['doctor', { kind: 'doctor', config: undefined, engine: 'auto', attach: 'auto' }],
     ['doctor x.cf --engine packet', { kind: 'doctor', config: 'x.cf', engine: 'packet', attach: 'auto' }],
     ['--attach tc doctor x.cf', { kind: 'doctor', config: 'x.cf', engine: 'auto', attach: 'tc' }],
+    ['capture', capture],
+    [
+      '--control /s capture eth0 --every 100 eth1 --count=5 --after --ng',
+      {
+        ...capture,
+        interfaces: ['eth0', 'eth1'],
+        every: 100,
+        count: 5,
+        after: true,
+        ng: true,
+        control: '/s',
+      },
+    ],
+    ['simulate tcp 10.9.0.7:1 10.1.0.100:80', simulate],
+    [
+      'simulate UDP [2001:db8::7]:1 [2001:db8:1::100]:53 --interface eth0 --json --control /t',
+      {
+        ...simulate,
+        protocol: 'udp',
+        source: { address: '2001:db8::7', port: 1 },
+        target: { address: '2001:db8:1::100', port: 53 },
+        interface: 'eth0',
+        flags: 0,
+        json: true,
+        control: '/t',
+      },
+    ],
+    ['simulate tcp 10.9.0.7:1 10.1.0.100:80 --flags sa', { ...simulate, flags: 18 }],
   ];
   for (const [words, command] of understood) {
     const { code, onHost, err } = await run(words.split(' '));
@@ -192,6 +239,16 @@ void t.test('the commands about this host', async (t) => {
     ['doctor x.cf y.cf', 'doctor: one configuration file at most: x.cf y.cf\n'],
     ['doctor --engine kernel', 'doctor: Unknown engine: kernel (one of auto, relay, packet, ebpf)\n'],
     ['-x doctor', 'Unknown option: x\n'],
+    ['capture --every 0', 'capture: --every 0: a number from 1 on\n'],
+    ['capture --fast', "capture: Unknown option '--fast'\n"],
+    [
+      'simulate tcp 10.1.0.100:80',
+      'simulate: PROTO SRC:PORT VIP:PORT, as in tcp 10.9.0.7:40000 10.1.0.100:80\n',
+    ],
+    ['simulate tcp 10.9.0.7 [::1]:80', 'simulate: 10.9.0.7: no ADDRESS:PORT\n'],
+    ['simulate tcp 10.9.0.7:1 [::1]:80', 'simulate: one address is of IPv4 and one of IPv6\n'],
+    ['simulate tcp 10.9.0.7:1 10.1.0.100:80 --flags SX', 'simulate: --flags SX: letters of FSRPAU\n'],
+    ['simulate sctp 10.9.0.7:1 10.1.0.100:80', 'simulate: sctp: neither tcp nor udp\n'],
   ];
   for (const [words, complaint] of refused) {
     const { code, err, onHost } = await run(words.split(' '));

@@ -103,7 +103,7 @@ class EbpfSubject implements Subject {
       netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
-      cards: new DataView(director.view('cards'), 0, 256 * 12),
+      cards: new DataView(director.view('cards'), 0, 256 * 16),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
     });
     new MarkPrograms(director).enforce(storyMarks(story), netlink.links());

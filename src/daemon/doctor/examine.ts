@@ -8,6 +8,7 @@ import { realServer } from './checks/real-server.ts';
 import { reversePath } from './checks/reverse-path.ts';
 import { routing } from './checks/routing.ts';
 import { servers } from './checks/servers.ts';
+import { tables } from './checks/tables.ts';
 import { tools } from './checks/tools.ts';
 import { arpSettings, sourceAddresses, virtualAddresses } from './checks/virtual-addresses.ts';
 import type { Facts } from './facts.ts';
@@ -21,6 +22,7 @@ const checks: readonly Check[] = [
   tools,
   offloads,
   attachments,
+  tables,
   reversePath,
   routing,
   arpSettings,

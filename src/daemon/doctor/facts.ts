@@ -3,6 +3,7 @@
  * each can be tried with a fault that no test machine has.
  */
 import type { AttachChoice } from '../../engines/ebpf/attach-choice.ts';
+import type { Fill } from '../../engines/ebpf/fill.ts';
 import type { EngineName } from '../../engines/engine.ts';
 import type { InterfaceAddress, Link, Neighbour, Route } from '../../platform/netlink.ts';
 import type { Address, Family } from '../../util/ip.ts';
@@ -38,6 +39,8 @@ export interface Facts {
   readonly bpfRefused?: string;
   /** For each interface where the ebpf engine would attach itself, and why; undefined when that cannot be told. */
   readonly attachments?: ReadonlyMap<string, AttachChoice>;
+  /** Of the ebpf engine that is in the kernel; undefined without one. */
+  readonly fill?: Fill;
 }
 
 /** A socket that waits for connections or packets. */

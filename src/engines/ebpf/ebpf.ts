@@ -179,7 +179,7 @@ class Running {
       netlink: this.#netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
-      cards: new DataView(director.view('cards'), 0, 256 * 12),
+      cards: new DataView(director.view('cards'), 0, 256 * 16),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
       problem,
     });

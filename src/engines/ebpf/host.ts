@@ -12,7 +12,7 @@ import { Server, ServerFlag } from './layout.ts';
 /** struct interface: flags, address4, address6, mtu. */
 const interfaceBytes = 28;
 /** struct card: interface, mac. */
-const cardBytes = 12;
+const cardBytes = 16;
 const INTERFACE_XDP = 1;
 const INTERFACE_NO_ETHERNET = 2;
 

@@ -122,6 +122,8 @@ export const capturedInterfaces = 8;
 export const capturedBytes = 1600;
 
 export const Captured = {
+  /** At most: how many there are is the record's length. */
+  bytes: 1624,
   time: 0,
   interface: 8,
   length: 12,

@@ -101,6 +101,27 @@ void t.test('the worst is said last', (t) => {
   t.end();
 });
 
+void t.test('how full the tables of the ebpf engine are', (t) => {
+  const table = { family: 4, what: 'connections', slots: 1000, refused: 0 } as const;
+  const half = { ...table, family: 6, what: 'half-open connections' } as const;
+  const drops = new Map([['no route', 7]]);
+  const fill = {
+    tables: [
+      { ...table, used: 10 },
+      { ...half, used: 760 },
+    ],
+    drops,
+  };
+  const told = ofEbpf({ fill });
+  t.match(told, /^ok {4}IPv4 connections: 10 of 1000 slots in use \(1 %\)$/m);
+  t.match(told, /^ok {4}packets dropped so far: 7 no route$/m);
+  t.match(told, /^warn {2}IPv6 half-open connections: 760 of 1000 slots .* -> .*--connections$/m);
+  const refused = ofEbpf({ fill: { tables: [{ ...table, used: 10, refused: 3 }], drops: new Map() } });
+  t.match(refused, /^warn {2}IPv4 connections: .*; 3 found no room so far -> /m);
+  t.match(refused, /^ok {4}packets dropped so far: none$/m);
+  t.end();
+});
+
 void t.test('what no test machine has', (t) => {
   const cases: [string, RegExp, virtuals: readonly Virtual[], Partial<Facts>][] = [
     [

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
+import { dropWords } from '../../../src/engines/ebpf/drops.ts';
 import * as layout from '../../../src/engines/ebpf/layout.ts';
 
 const headers = join(import.meta.dirname, '../../../src/engines/ebpf/bpf');
@@ -19,6 +20,9 @@ const structs = {
   template_name: layout.TemplateName,
   template_data: layout.TemplateData,
   mark_rule: layout.MarkRule,
+  capturing: layout.Capturing,
+  captured: layout.Captured,
+  simulated: layout.Simulated,
 } as const;
 
 const numbers: readonly (readonly [c: string, typescript: number])[] = [
@@ -34,6 +38,12 @@ const numbers: readonly (readonly [c: string, typescript: number])[] = [
   ['NO_SLOT', layout.noSlot],
   ['INDEX_MASK', layout.indexMask],
   ['TCP_STATES', 11],
+  ['CAPTURED_INTERFACES', layout.capturedInterfaces],
+  ['CAPTURED_BYTES', layout.capturedBytes],
+  ...named('HOOK', layout.Hook),
+  ...layout.outcomes.map((name, at) => [`OUTCOME_${name.replace('-', '_').toUpperCase()}`, at] as const),
+  ...layout.passings.map((name, at) => [`PASSING_${name.replace('-', '_').toUpperCase()}`, at] as const),
+  ['DROPS', dropWords.length],
 ];
 
 function named(prefix: string, values: Readonly<Record<string, number>>): (readonly [string, number])[] {

@@ -17,6 +17,7 @@ import { gatherBpf } from './attachments.ts';
 import { gatherChains } from './firewall.ts';
 import { readKernelServices } from './kernel-services.ts';
 import { gatherListeners } from './listeners.ts';
+import { gatherFill } from './tables.ts';
 
 /** Addresses that no network here has (RFC 5737, RFC 3849): the kernel's way to them is its default route. */
 const elsewhere = { inet: '198.51.100.1', inet6: '2001:db8:ffff:ffff::1' } as const;
@@ -41,6 +42,8 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
     const pings = await pingAll(remote);
     const bpf = host.engine === 'ebpf' ? await gatherBpf(links, host.attach) : {};
     const { unloadable: withoutLibbpf, ...bpfFacts }: BpfFacts = bpf;
+    const hasTables = host.engine === 'ebpf' && root && withoutLibbpf === undefined;
+    const fill = hasTables ? await gatherFill() : undefined;
     return {
       engine: host.engine,
       root,
@@ -60,6 +63,7 @@ export async function gather(virtuals: readonly Virtual[], host: Host): Promise<
       missingTools: new Set(['nft', 'iptables'].filter((tool) => runToolSync(tool, ['--version']).missing)),
       unloadable: unloadable(withoutLibbpf),
       ...bpfFacts,
+      ...(fill && { fill }),
       offloads: new Map(
         links.filter(({ ethernet, up }) => ethernet && up).map(({ name }) => [name, offloadsOn(name)]),
       ),

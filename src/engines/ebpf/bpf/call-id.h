@@ -68,8 +68,8 @@ static const u8 sip_places[SIP_PLACES][SIP_BYTES] = {
   [WORD_AT_WORD] = { XX, ID, ID, XX, XX, WW, WW, WW, WW, WW, WW, WW, WW, WW },
 };
 
-#define CALL_PIECE 256
-#define CALL_PIECES 320 /* of the largest IP packet, where each page begins one anew */
+#define CALL_PIECE 256 /* a page has a whole number of them */
+#define CALL_PIECES 258 /* of the largest IP packet */
 #define LONGEST_CALL_ID 255
 
 struct call_search {
@@ -89,54 +89,58 @@ inline_function struct call_search *the_search(void) {
 }
 
 /* A byte of what may be the Call-ID. One that is too long is counted to its end. */
-inline_function void keep_byte(struct template_data *data, u8 byte, bool is_first) {
+once_function int keep_byte(u32 byte, bool is_first) {
+  struct call_search *search = the_search();
+  if (!search) return 0;
+  struct template_data *data = &search->data;
   if (is_first) {
     __builtin_memset(data->text, 0, sizeof(data->text));
     data->length = 0;
   }
   u32 length = data->length++;
   if (length < sizeof(data->text)) data->text[length] = byte;
+  return 0;
 }
 
-/* Through the bytes of a piece. It is in the search, or in a page. @returns the place of the byte behind it, FAILED or FOUND */
-once_function u32 search_piece(u32 place, u32 page, u32 position, u32 length) {
+/* Bytes of the frame, or of a datagram that is longer, which is in the cargo's pages; then `at` is counted from the first of them on. */
+inline_function const u8 *bytes_of(struct __sk_buff *context, struct call_search *search, bool paged, u32 at, u32 length) {
+  if (!paged) return is_length(&length, CALL_PIECE) && !bpf_skb_load_bytes(context, at, search->bytes, length) ? search->bytes : NULL;
+  struct cargo *cargo = the_cargo();
+  u32 page = at >> SHIFT_OF_PAGE;
+  hide(page);
+  return cargo && page < PAGES_OF_DATAGRAM ? byte_of(cargo->pages[page], at) : NULL;
+}
+
+/* Through the bytes of a piece. @returns the place of the byte behind it, FAILED or FOUND */
+once_function u32 search_piece(struct __sk_buff *context, u32 place, bool paged, u32 from, u32 length) {
   struct call_search *search = the_search();
-  if (!search) return FAILED;
-  const u8 *bytes = page ? byte_of(page, position) : search->bytes;
+  const u8 *bytes = search ? bytes_of(context, search, paged, from, length) : NULL;
   if (!bytes) return FAILED;
   for (u32 at = 0; at < CALL_PIECE && at < length; at++) {
     const u8 byte = bytes[at];
     const u32 next = sip_places[place & (SIP_PLACES - 1)][sip_bytes[byte] & (SIP_BYTES - 1)];
     if (next >= FAILED) return next;
-    if (next >= WORD) keep_byte(&search->data, byte, next == WORD && place != WORD);
+    if (next >= WORD) keep_byte(byte, next == WORD && place != WORD);
     place = next;
   }
   return place;
 }
 
-/* Looks for the Call-ID from one offset to another one; it is in the_search() then. What is longer than the frame is in the cargo's pages.
- * @returns whether there is one */
+/* Looks for the Call-ID from one offset to another one; it is in the_search() then. @returns whether there is one */
 once_function int find_call_id(struct __sk_buff *context, u32 from, u32 to) {
-  struct call_search *search = the_search();
-  struct cargo *cargo = the_cargo();
+  const struct call_search *search = the_search();
+  const struct cargo *cargo = the_cargo();
   u32 place = ANYWHERE;
   if (!search || !cargo) return false;
+  const bool paged = to > context->len;
+  if (paged) {
+    from -= cargo->first;
+    to -= cargo->first;
+  }
   for (u32 piece = 0; piece < CALL_PIECES && from < to && place < FAILED; piece++) {
-    u32 length = to - from;
-    if (length > CALL_PIECE) length = CALL_PIECE;
-    if (to > context->len) {
-      u32 position = from - cargo->first;
-      u32 page = position >> SHIFT_OF_PAGE;
-      position %= PAGE;
-      if (length > PAGE - position) length = PAGE - position;
-      hide(page);
-      if (page >= PAGES_OF_DATAGRAM || !cargo->pages[page]) return false;
-      place = search_piece(place, cargo->pages[page], position, length);
-    } else {
-      hide(length);
-      if (length < 1 || length > CALL_PIECE || bpf_skb_load_bytes(context, from, search->bytes, length)) return false;
-      place = search_piece(place, 0, 0, length);
-    }
+    u32 length = CALL_PIECE - from % CALL_PIECE;
+    if (length > to - from) length = to - from;
+    place = search_piece(context, place, paged, from, length);
     from += length;
   }
   return place == FOUND && search->data.length <= LONGEST_CALL_ID;

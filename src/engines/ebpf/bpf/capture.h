@@ -58,15 +58,14 @@ inline_function u32 copy_frame_xdp(struct xdp_md *context, u8 *bytes) {
 inline_function u32 copy_frame_tc(struct __sk_buff *context, u8 *bytes) {
   u32 length = context->len;
   if (length > CAPTURED_BYTES) length = CAPTURED_BYTES;
-  hide(length);
-  if (length < 1 || length > CAPTURED_BYTES || bpf_skb_load_bytes(context, 0, bytes, length)) return 0;
+  if (!is_length(&length, CAPTURED_BYTES) || bpf_skb_load_bytes(context, 0, bytes, length)) return 0;
   return length;
 }
 
 inline_function void copy_frame(void *context, const bool xdp, struct captor *captor) {
-  u8 *bytes = captor->packet.bytes;
+  u8 *bytes = captor->packet.data;
   captor->packet.length = xdp ? frame_length(context, true, frame_data(context, true), frame_end(context, true)) : TC_CONTEXT(context)->len;
-  captor->size = offsetof(struct captured, bytes) + (xdp ? copy_frame_xdp(context, bytes) : copy_frame_tc(context, bytes));
+  captor->size = offsetof(struct captured, data) + (xdp ? copy_frame_xdp(context, bytes) : copy_frame_tc(context, bytes));
 }
 
 inline_function bool is_captured_interface(const struct capturing *capturing, u32 interface) {

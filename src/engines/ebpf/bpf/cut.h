@@ -24,8 +24,7 @@ static __noinline int stash_headers(struct __sk_buff *context, struct cargo *car
   u32 length = to - from;
   cargo->skip = errand->transport + headers - cargo->first;
   cargo->prefix_length = length;
-  hide(length);
-  if (to <= from || length < 1 || length > MOST_PREFIX || cargo->skip > cargo->body) return -1;
+  if (to <= from || !is_length(&length, MOST_PREFIX) || cargo->skip > cargo->body) return -1;
   return bpf_skb_load_bytes(context, from, cargo->prefix, length);
 }
 
@@ -75,6 +74,7 @@ inline_function void seal6(struct cargo *cargo, u32 length, u32 offset, bool mor
   ip->payload_len = bpf_htons(cargo->header_length - IPV6_HEADER + length);
   if (offset == 0 && !more) return;
   u32 at = cargo->header_length - FRAGMENT_HEADER + 2;
+  hide(at);
   if (at > MOST_HEADER) return;
   cargo->header[at] = offset >> 8;
   cargo->header[at + 1] = (offset & 0xf8) | (more ? 1 : 0);

@@ -10,6 +10,7 @@
 #include "checksum.h"
 #include "context.h"
 #include "new-flow.h"
+#include "tunnel.h"
 
 #define IPV4_PLAIN 0x45 /* version 4, no options */
 #define UDP_HEADER sizeof(struct udphdr)
@@ -155,12 +156,39 @@ inline_function bool fits(void *context, const bool xdp, const struct packet *pa
   return is_merged(context, xdp) && TC_CONTEXT(context)->gso_size + headers <= mtu;
 }
 
+/* Tunnels without checksums. What was merged of several packets becomes shorter ones by the overhead. */
+inline_function bool is_simple_tunnel(void *context, const bool xdp, const struct settings *settings, const struct packet *packet,
+                                      const struct server *server) {
+  const u32 length = packet->length + tunnel_overhead(server);
+  if (is_summed(server) || (settings->mss_clamp != 0 && packet->tcp_flags & TCP_SYN)) return false;
+  if (is_merged(context, xdp)) return packet->protocol == IPPROTO_TCP && length <= 0xffff && fits(context, xdp, packet, server->hop.mtu);
+  return length <= server->hop.mtu;
+}
+
 /* Whether its server can be reached by the common path at this moment. */
-inline_function bool is_simple(void *context, const bool xdp, const struct packet *packet, const struct server *server, u32 method, u32 now) {
-  if (server->hop.second != second_of(now) || server->flags & SERVER_LOCAL || method == LOCAL || method == TUNNEL) return false;
+inline_function bool is_simple(void *context, const bool xdp, const struct settings *settings, const struct packet *packet,
+                               const struct server *server, u32 method, u32 now) {
+  if (server->hop.second != second_of(now) || server->flags & SERVER_LOCAL || method == LOCAL) return false;
   if (xdp && server->hop.interface & HOP_NO_XDP) return false;
+  if (method == TUNNEL) return is_simple_tunnel(context, xdp, settings, packet, server);
   if (!fits(context, xdp, packet, server->hop.mtu)) return false;
   return method != MASQ || has_checksum(context, xdp, packet);
+}
+
+/* What the outer header takes from the IP header. */
+inline_function u32 traits_of(void *context, const bool xdp, const int family, const struct settings *settings) {
+  void *data = frame_data(context, xdp);
+  u32 traits = is_merged(context, xdp) ? TRAIT_SHRINK : 0;
+  if (data + HEADERS(family) > frame_end(context, xdp)) return traits;
+  if (family == 6) return traits | ((bpf_ntohs(*(u16 *)(data + ETH_HLEN)) >> 4) & TRAIT_TOS);
+  const struct iphdr *ip = data + ETH_HLEN;
+  bool dont_fragment = ip->frag_off & bpf_htons(0x4000) && settings->pmtu_disc != 0;
+  return traits | ip->tos | (dont_fragment ? TRAIT_DONT_FRAGMENT : 0);
+}
+
+/* The frame, which is ready for its way to the server, gets the tunnel's headers. */
+inline_function int wrap_frame(void *context, const bool xdp, const struct packet *packet, u32 slot, u32 traits) {
+  return xdp ? wrap_in_xdp(XDP_CONTEXT(context), packet, slot, traits) : wrap(TC_CONTEXT(context), packet, slot, traits);
 }
 
 /* State and time. A SYN of a known flow is rare, but for the first packet of a new one. */
@@ -199,11 +227,16 @@ inline_function int to_server(void *context, const bool xdp, const int family, s
     if (now - forward->seen > FRESH && is_past(family, forward, now)) return RARE;
   }
   u32 method = forward->flags & FLOW_METHOD;
-  if (!is_simple(context, xdp, packet, server, method, now)) return RARE;
+  if (!is_simple(context, xdp, settings, packet, server, method, now)) return RARE;
   u16 port = forward->new_port;
-  count_in(forward->server, packet->length);
+  u32 slot = forward->server;
+  count_in(slot, packet->length);
   take_in(family, settings, packet, reference, forward, now);
-  if (rewrite(context, xdp, family, packet, &server->hop, true, method == MASQ ? server->address : NULL, port)) return drop(xdp);
+  u32 traits = method == TUNNEL ? traits_of(context, xdp, family, settings) : 0;
+  const u32 *address = method == MASQ ? server->address : NULL;
+  hide(address); /* kernels before 6.8 do not know the method again when it is asked for */
+  if (rewrite(context, xdp, family, packet, &server->hop, true, address, port)) return drop(xdp);
+  if (method == TUNNEL && wrap_frame(context, xdp, packet, slot, traits)) return drop(xdp);
   return send_to(context, xdp, server->hop.interface);
 }
 

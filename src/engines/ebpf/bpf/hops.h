@@ -15,7 +15,9 @@ struct route {
 };
 
 /* To an address, for packets that come in on the context's interface. `second`: what to put into the hop. */
-static __noinline u32 find_route(struct __sk_buff *context, u32 family, const u32 *address, u16 second, struct route *route) {
+once_function u32 ask_route(struct __sk_buff *context, u32 family, const struct address *to, u32 second, struct route *route) {
+  if (!to || !route) return ROUTE_NONE;
+  const u32 *address = to->words;
   struct bpf_fib_lookup question = { .ifindex = context->ifindex, .tot_len = 1 };
   question.family = family == 4 ? AF_INET : AF_INET6;
   if (family == 4) question.ipv4_dst = address[0];
@@ -35,6 +37,10 @@ static __noinline u32 find_route(struct __sk_buff *context, u32 family, const u3
   route->next.nh_family = question.family;
   copy_address(route->next.ipv6_nh, question.ipv6_dst, 6);
   return ROUTE_FOUND;
+}
+
+inline_function u32 find_route(struct __sk_buff *context, u32 family, const u32 *address, u16 second, struct route *route) {
+  return ask_route(context, family, (const struct address *)address, second, route);
 }
 
 /* The packet as it is now leaves by the route. */

@@ -119,7 +119,7 @@ static __noinline int write_error6(struct __sk_buff *context, const struct quote
 /* What the packet is of which somebody is told: the interior of a tunnel may be of the other family than the frame. */
 inline_function int make_error(struct __sk_buff *context) {
   u32 first = 0;
-  struct quoted about;
+  struct quoted about = {};
   struct route route = {};
   u32 from[4];
   const struct settings *settings = the_settings();

@@ -198,6 +198,15 @@ const volatile u64 hash_seed = 0;
 /* From here on the compiler knows nothing of the value. */
 #define hide(value) asm volatile("" : "+r"(value))
 
+/* Whether it is from 1 to `most`, told so that kernels before 6.8 know it too: they learn nothing from a comparison with 0. */
+inline_function bool is_length(u32 *length, u32 most) {
+  u32 rest = *length - 1;
+  hide(rest);
+  if (rest >= most) return false;
+  *length = rest + 1;
+  return true;
+}
+
 inline_function struct pool_service *service_at(u32 slot) {
   u32 at = 1 + slot;
   return bpf_map_lookup_elem(&pool, &at);

@@ -19,6 +19,7 @@ inline_function void learn_mtu(struct server *server, u32 mtu, u32 now) {
   if (learned > mtu_to(server, 0xffffffff, now)) return;
   server->path_mtu_tick = now;
   server->path_mtu = learned;
+  server->hop.second = 0; /* the common path asks anew */
 }
 
 #endif

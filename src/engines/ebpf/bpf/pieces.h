@@ -56,8 +56,7 @@ once_function int fill_some(struct __sk_buff *context, struct cursor *cursor) {
     length = cargo->prefix_length - from;
     if (length > cursor->left) length = cursor->left;
     hide(from);
-    hide(length);
-    if (from >= MOST_PREFIX || length < 1 || length > MOST_PREFIX) return -1;
+    if (from >= MOST_PREFIX || !is_length(&length, MOST_PREFIX)) return -1;
     if (bpf_skb_store_bytes(context, cursor->at, cargo->prefix + from, length, BPF_F_RECOMPUTE_CSUM)) return -1;
   } else {
     const u32 place = from - cargo->prefix_length + cargo->skip;

@@ -154,7 +154,8 @@ inline_function u32 read_any6(struct __sk_buff *context, struct packet *packet, 
   return read_ports(context, packet, details);
 }
 
-static __noinline u32 read_any(struct __sk_buff *context, struct packet *packet, struct details *details) {
+once_function u32 read_any(struct __sk_buff *context, struct packet *packet, struct details *details) {
+  if (!packet || !details) return READ_NOT_IP;
   u16 type;
   details->most = MOST_OF(context);
   if (bpf_skb_load_bytes(context, offsetof(struct ethhdr, h_proto), &type, sizeof(type))) return READ_NOT_IP;

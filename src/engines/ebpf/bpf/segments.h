@@ -81,8 +81,7 @@ once_function int make_segment(struct __sk_buff *context, u32 from, u32 number) 
   if (number > 0 && errand->slot != NO_SLOT && unwrap(context, errand->slot)) return -1;
   if (bpf_skb_change_tail(context, ETH_HLEN + headers + length, 0)) return -1;
   if (bpf_skb_store_bytes(context, offsetof(struct ethhdr, h_proto), &type, sizeof(type), 0)) return -1;
-  hide(headers);
-  if (headers < 40 || headers > LONGEST_HEADERS || bpf_skb_store_bytes(context, ETH_HLEN, cargo->header, headers, BPF_F_RECOMPUTE_CSUM)) return -1;
+  if (headers < 40 || !is_length(&headers, LONGEST_HEADERS) || bpf_skb_store_bytes(context, ETH_HLEN, cargo->header, headers, BPF_F_RECOMPUTE_CSUM)) return -1;
   if (fill(context, from, ETH_HLEN + headers, length) || write_ip(context, cargo, headers + length, number)) return -1;
   packet.family = cargo->header[0] >> 4;
   packet.protocol = IPPROTO_TCP;

@@ -149,7 +149,8 @@ inline_function void would_place(struct __sk_buff *context, const int family, co
   const struct rules *rules = rules_at(service);
   if (service == NO_SLOT || !rules) return because(answer, OUTCOME_PASS, PASSING_NO_SERVICE);
   answer->service = service;
-  if (is_martian(packet) || is_own(packet->source, family)) return because(answer, OUTCOME_DROP, DROP_MARTIAN);
+  bool lies = context->ifindex != LOOPBACK && is_own(packet->source, family);
+  if (is_martian(packet) || lies) return because(answer, OUTCOME_DROP, DROP_MARTIAN);
   if (source_port(packet) == bpf_htons(FTP_DATA)) return because(answer, OUTCOME_PASS, PASSING_FTP_DATA);
   /* the name of its template is in the packet's data, and there are none */
   if (rules->persistence != 0 && rules->flags & RULES_SIP) return because(answer, OUTCOME_DROP, DROP_NO_ENGINE_DATA);
@@ -181,9 +182,14 @@ inline_function void would_forward(struct __sk_buff *context, const int family, 
     if (carrying == CARRY_ON) return would_go_on(context, family, packet, flow, now, answer);
     answer->ended = 1;
   }
-  if (packet->protocol == IPPROTO_UDP && settings->engines != 0 && beginner_of(packet) != NO_SLOT) {
-    answer->server = beginner_of(packet);
-    return because(answer, OUTCOME_BEGUN, 0);
+  u32 beginner = packet->protocol == IPPROTO_UDP && settings->engines != 0 ? beginner_of(packet) : NO_SLOT;
+  const struct pool_destination *begins = beginner == NO_SLOT ? NULL : destination_at(beginner);
+  if (begins && begins->flags & DESTINATION_AVAILABLE) {
+    because(answer, OUTCOME_BEGUN, 0);
+    answer->server = beginner;
+    answer->service = begins->service;
+    would_send(context, family, packet->target, answer);
+    return;
   }
   if (settings->nat_icmp_send != 0 && is_stray_reply(packet) && !(packet->tcp_flags & TCP_RST))
     return because(answer, OUTCOME_STRAY, DROP_UNKNOWN_REPLY);

@@ -17,6 +17,9 @@ struct gre { u16 flags, protocol, checksum, reserved; };
 /* A tunnel does not tell a smaller MTU than this (RFC 791). */
 #define LEAST_MTU 68
 #define ECN 3
+/* Options of TCP. */
+#define TCP_NO_OPERATION 1
+#define TCP_LARGEST_SEGMENT 2
 #define ECN_CAPABLE 2
 /* Where Linux takes its own source ports from: ip_local_port_range. */
 #define FIRST_PORT 32768
@@ -218,6 +221,72 @@ once_function int wrap(struct __sk_buff *context, const struct packet *packet, u
   return put_outer(context, &outer);
 }
 
+/* The same for tunnels without checksums, at the front of a frame that XDP has; its Ethernet header is made anew, of the server's hop. */
+once_function int wrap_in_xdp(struct xdp_md *context, const struct packet *packet, u32 slot, u32 traits) {
+  struct outer outer;
+  const struct server *server = server_at(slot);
+  if (!packet || !server || is_summed(server)) return -1;
+  make_outer(&outer, server, packet, 0, traits);
+  if (bpf_xdp_adjust_head(context, -(int)outer.overhead)) return -1;
+  void *data = frame_data(context, true), *end = frame_end(context, true);
+  void *tunnel = data + ETH_HLEN + sizeof(outer.ip4);
+  if (tunnel > end) return -1;
+  __builtin_memcpy(data, server->hop.to, 2 * ETH_ALEN);
+  if (server->family == 4) {
+    ((struct ethhdr *)data)->h_proto = bpf_htons(ETH_P_IP);
+    __builtin_memcpy(data + ETH_HLEN, &outer.ip4, sizeof(outer.ip4));
+  } else {
+    ((struct ethhdr *)data)->h_proto = bpf_htons(ETH_P_IPV6);
+    tunnel = data + ETH_HLEN + sizeof(outer.ip6);
+    if (tunnel > end) return -1;
+    __builtin_memcpy(data + ETH_HLEN, &outer.ip6, sizeof(outer.ip6));
+  }
+  if (server->tunnel == TUNNEL_IPIP) return 0;
+  if (tunnel + sizeof(struct gue) > end) return -1;
+  if (server->tunnel == TUNNEL_GUE) __builtin_memcpy(tunnel, &outer.gue, sizeof(struct gue));
+  else __builtin_memcpy(tunnel, &outer.gre, GRE_SHORT);
+  return 0;
+}
+
+/* ---- to a server, on the longer way */
+
+/* Type and, in the upper byte, size of the TCP option that begins there; 0 where there is none. */
+once_function u32 tcp_option_at(struct __sk_buff *context, u32 at) {
+  u8 option[2];
+  if (bpf_skb_load_bytes(context, at, option, 1) || option[0] == 0) return 0;
+  if (option[0] == TCP_NO_OPERATION) return TCP_NO_OPERATION | 1 << 8;
+  if (bpf_skb_load_bytes(context, at, option, 2) || option[1] < 2) return 0;
+  return option[0] | option[1] << 8;
+}
+
+/* Lowers the largest segment that the client says it takes, in a SYN, to what the way through the tunnel has room for: most servers send no
+ * larger ones than they are sent. */
+once_function int clamp_segments(struct __sk_buff *context, u32 transport, u32 most) {
+  u8 offset;
+  if (bpf_skb_load_bytes(context, transport + 12, &offset, 1)) return -1;
+  const u32 end = transport + (offset >> 4) * 4;
+  u32 at = transport + sizeof(struct tcphdr);
+  for (int i = 0; i < 20; i++) {
+    u32 option = tcp_option_at(context, at);
+    if (at + 4 > end || option == 0) return 0;
+    if (option == (TCP_LARGEST_SEGMENT | 4 << 8)) break;
+    at += option >> 8;
+  }
+  at += 2;
+  u16 old, now = bpf_htons(most);
+  if (tcp_option_at(context, at - 2) != (TCP_LARGEST_SEGMENT | 4 << 8)) return 0;
+  if (bpf_skb_load_bytes(context, at, &old, sizeof(old)) || bpf_ntohs(old) <= most) return 0;
+  /* at an odd offset its bytes count the other way round */
+  const bool odd = (at - transport) & 1;
+  const u32 checksum = transport + offsetof(struct tcphdr, check);
+  if (bpf_l4_csum_replace(context, checksum, odd ? bpf_ntohs(old) : old, odd ? bpf_ntohs(now) : now, sizeof(now))) return -1;
+  return bpf_skb_store_bytes(context, at, &now, sizeof(now), 0);
+}
+
+inline_function bool must_clamp(const struct settings *settings, const struct packet *packet, const struct details *details) {
+  return settings->mss_clamp != 0 && packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN && details->most == 0;
+}
+
 /* Of packets that were merged the kernel makes segments again, but no checksums of theirs, and none that are much shorter. */
 inline_function bool kernel_can_cut(const struct packet *packet, const struct server *server, u32 longest, u32 mtu, u32 overhead) {
   if (packet->protocol != IPPROTO_TCP) return true;
@@ -231,6 +300,9 @@ inline_function int into_tunnel(struct __sk_buff *context, const struct packet *
   const u32 mtu = mtu_to(server, route->hop.mtu, now);
   const u32 inner_mtu = mtu > LEAST_MTU + overhead ? mtu - overhead : LEAST_MTU;
   if (!settings || decrement_ttl(context, packet)) return TC_ACT_SHOT;
+  const u32 headers = (packet->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + sizeof(struct tcphdr);
+  if (must_clamp(settings, packet, details) && clamp_segments(context, packet->transport, inner_mtu > headers ? inner_mtu - headers : 1))
+    return TC_ACT_SHOT;
   const bool dont_fragment = packet->family == 4 && details->dont_fragment && settings->pmtu_disc != 0;
   u32 traits = details->tos | (dont_fragment ? TRAIT_DONT_FRAGMENT : 0);
   if (is_merged(context, false)) {

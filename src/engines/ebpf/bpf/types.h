@@ -281,14 +281,14 @@ struct mark_rule {
 
 enum hook { HOOK_XDP, HOOK_TC };
 
-/* A sampled packet: a record of the ring buffer, without what of `bytes` the frame does not fill. */
+/* A sampled packet: a record of the ring buffer, without what of `data` the frame does not fill. */
 struct captured {
   u64 time;      /* ns of the monotonic clock */
   u32 interface; /* that it came in by */
   u32 length;    /* of the frame */
   s32 verdict;   /* XDP_* or TC_ACT_* */
   u32 hook;
-  u8 bytes[CAPTURED_BYTES];
+  u8 data[CAPTURED_BYTES];
 };
 
 /* What is to be captured, besides settings.capture. One record, TypeScript's but for `lost`. */
@@ -346,7 +346,7 @@ enum interface_flag { INTERFACE_XDP = 1 /* takes frames that XDP redirects to it
 struct card {
   u32 interface;
   u8 mac[6];
-  u16 spare;
+  u16 spare[3]; /* an array's entries begin at multiples of eight bytes */
 };
 
 /* An interface of this host, and the address that it speaks from. */

@@ -1,0 +1,22 @@
+/** Whether the tables of the ebpf engine have room, and what its programs have dropped so far. */
+import type { TableFill } from '../../../engines/ebpf/fill.ts';
+import type { Facts } from '../facts.ts';
+import type { Finding } from '../finding.ts';
+import { ok, warn } from '../finding.ts';
+
+/** Part of the slots from which on keys begin to find no room. */
+const tight = 0.75;
+
+export function tables({ fill }: Facts): readonly Finding[] {
+  if (fill === undefined) return [];
+  const drops = Array.from(fill.drops, ([reason, count]) => `${count} ${reason}`).join(', ');
+  return [...fill.tables.map(room), ok('packets dropped so far', drops === '' ? 'none' : drops)];
+}
+
+function room({ family, what, used, slots, refused }: TableFill): Finding {
+  const subject = `IPv${family} ${what}`;
+  const share = `${used} of ${slots} slots in use (${Math.round((100 * used) / slots)} %)`;
+  const text = refused === 0 ? share : `${share}; ${refused} found no room so far`;
+  if (used < tight * slots && refused === 0) return ok(subject, text);
+  return warn(subject, text, 'directord stop, with cleanstop, then start with larger --connections');
+}
