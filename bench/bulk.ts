@@ -21,7 +21,7 @@ export function bulk(offloads: 'on' | 'off', seconds: number): Comparison {
       times: 1,
     })),
     start: async () => {
-      const ours = ['nat', 'direct', 'tunnel', 'relay', 'tc-nat', 'tc-direct'] as const;
+      const ours = ['nat', 'direct', 'tunnel', 'relay', 'tc-nat', 'tc-direct', 'xdp-nat'] as const;
       const names = [...ours, 'haproxy', 'nginx', 'nftables', 'routing'] as const;
       const peers = await startPeers(names, { offloads });
       for (const { lab } of peers) await startServer(lab);

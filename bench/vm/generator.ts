@@ -34,9 +34,9 @@ export class Generator {
     stream.writeUInt32LE(flows, frameBytes + 4);
     this.#object.map('stream').update(Buffer.alloc(4), stream);
     this.#process.stdin.write(`${frames}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done === true) throw new Error('the generator ended');
-    return Number(value);
+    const answer: IteratorResult<string, unknown> = await this.#answers.next();
+    if (answer.done === true) throw new Error('the generator ended');
+    return Number(answer.value);
   }
 
   close(): void {

@@ -20,7 +20,8 @@ const types: ReadonlyMap<number, string> = new Map(
 
 /** @throws with the end of the verifier's log */
 export function load(path: string): readonly LoadedProgram[] {
-  const { object, close } = loadDirector({ sizes: defaultSizes, object: path });
+  const director = loadDirector({ sizes: defaultSizes, object: path });
+  const { object } = director;
   try {
     return object.programNames.map((name) => {
       const { type, verifiedInstructions, translatedLength, jitedLength } = object.program(name).info;
@@ -33,6 +34,6 @@ export function load(path: string): readonly LoadedProgram[] {
       };
     });
   } finally {
-    close();
+    director.close();
   }
 }

@@ -14,7 +14,7 @@ export function findPins(control: string | undefined, user: User): Pins {
   if (pins.otherLayouts().length > 0)
     throw new Error('the ebpf engine in the kernel is of another version of directord: restart it');
   throw new Error(
-    `there is no ebpf engine of the directord at ${socket} in the kernel (nothing at ${pins.directory}). ` +
-      `The relay and packet engines have no such thing: it needs --engine ebpf; another directord is named by --control`,
+    `the directord at ${socket} has no ebpf engine in the kernel (nothing at ${pins.directory}): ` +
+      'start it with --engine ebpf, relay and packet have nothing to look into; or name another one with --control',
   );
 }

@@ -23,10 +23,11 @@ export function loadPinned(pins: Pins, options: LoadPinnedOptions, events: Engin
   const usable = probeBpf();
   if (!usable.available) throw new Error(`the ebpf engine cannot run here: ${usable.reason}`);
   mountBpffs(events);
+  const others = pins.otherLayouts().map((other) => ({ other, loss: lost(other) }));
   const director = load(pins, options, events);
   pinForCommands(director, pins);
-  for (const other of pins.otherLayouts()) {
-    events.problem(`the table of another version of directord cannot be gone on with${lost(other)}`);
+  for (const { other, loss } of others) {
+    events.problem(`the table of another version of directord cannot be gone on with${loss}`);
     other.remove();
   }
   return director;

@@ -1,4 +1,5 @@
 /** Ends the forwarding that a daemon with the ebpf engine has left in place. */
+import { openPinned } from '../../platform/bpf/bpf-link.ts';
 import { Netlink } from '../../platform/netlink.ts';
 import type { EngineEvents } from '../engine.ts';
 import { detachFilters } from './attachments.ts';
@@ -12,6 +13,8 @@ export function removeEbpf(instance: string, events: Pick<EngineEvents, 'info'>)
     const netlink = new Netlink();
     detachFilters(netlink.links(), instance);
     netlink.close();
+    // the kernel takes its time with links that are only unpinned
+    for (const { path } of pins.attachments()) openPinned(path)?.detach();
     pins.remove();
   }
 }

@@ -140,7 +140,7 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
     execFileSync(fileURLToPath(new URL('../../../packaging/compile-bpf', import.meta.url)), [object]);
   place();
   process.env['DIRECTORD_BPFFS'] = ownBpffs();
-  t.throws(() => ask('tcp', '10.9.0.7:1', '10.1.0.100:80'), /no ebpf engine .* --engine ebpf/);
+  t.throws(() => ask('tcp', '10.9.0.7:1', '10.1.0.100:80'), /no ebpf engine in the kernel .* --engine ebpf/);
   const engine = createEbpf(quiet, {
     instance: 'default',
     attach: 'xdp',
@@ -225,7 +225,9 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
     async (t) => {
       const first = startCapture('front', '--count', '3');
       await waitFor('the request', 5, () => words.getUint32(Settings.capture, true) === 1);
-      const second = new Promise((resolve) => { resolve(new Capturing(pins)); });
+      const second = new Promise((resolve) => {
+        resolve(new Capturing(pins));
+      });
       await t.rejects(second, /process \d+ is capturing already/);
       for (const flags of [Flag.syn, Flag.ack, Flag.ack]) segment(sender, 40000, flags);
       t.equal(await first.done, 0);
