@@ -21,7 +21,7 @@ struct frame {
   __be16 more[7];
   __be16 free;
   __u8 padding[6];
-} __attribute__((packed));
+};
 
 /* One packet of a flow. */
 struct step {

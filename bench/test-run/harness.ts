@@ -55,7 +55,13 @@ export class Harness {
     const fd = Buffer.alloc(4);
     fd.writeUInt32LE(target.fd);
     this.#object.map(`${hook}_target`).update(Buffer.alloc(4), fd);
-    const run = { data: Buffer.alloc(frameBytes), context: this.#contexts[hook], repeat: packets };
+    // the kernel looks at the first one's link addresses and type, once
+    const [first] = plan.steps;
+    const run = {
+      data: first?.frame ?? Buffer.alloc(frameBytes),
+      context: this.#contexts[hook],
+      repeat: packets,
+    };
     return this.#object.program(`${hook}_harness`).testRun(run).nanoseconds;
   }
 

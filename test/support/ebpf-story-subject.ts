@@ -126,10 +126,10 @@ class EbpfSubject implements Subject {
   }
 
   forward(side: Side, packet: Uint8Array, now: number): Forwarded {
+    const start = monotonicTicks();
     this.#setClock(now);
     this.#parts.place.takeSent();
     const frame = this.#parts.place.frame(side, packet);
-    const start = monotonicTicks();
     const byXdp = this.#parts.kind === 'xdp' ? this.#runXdp(side, frame) : undefined;
     const forwarded = byXdp ?? this.#runTc(side, frame);
     this.#late = Math.max(this.#late, monotonicTicks() - start);

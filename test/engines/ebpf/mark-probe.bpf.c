@@ -20,15 +20,4 @@ int mark_probe(struct __sk_buff *context) {
   return TC_ACT_OK;
 }
 
-/* The steps that maps.h names. */
-#define NO_STEP(name) \
-  SEC("tc") \
-  int name(struct __sk_buff *context) { return context ? TC_ACT_SHOT : TC_ACT_OK; }
-NO_STEP(tc_rare)
-NO_STEP(tc_icmp)
-NO_STEP(tc_fragment)
-NO_STEP(tc_tell)
-NO_STEP(tc_cut)
-NO_STEP(tc_begun)
-
 char licence[] SEC("license") = "GPL";

@@ -83,4 +83,15 @@ int sweep(struct __sk_buff *context) {
   return 0;
 }
 
+struct step_programs steps SEC(".maps") = {
+  .values = {
+    [STEP_RARE] = (void *)&tc_rare,
+    [STEP_ICMP] = (void *)&tc_icmp,
+    [STEP_FRAGMENT] = (void *)&tc_fragment,
+    [STEP_TELL] = (void *)&tc_tell,
+    [STEP_CUT] = (void *)&tc_cut,
+    [STEP_BEGUN] = (void *)&tc_begun,
+  },
+};
+
 char directord_license[] SEC("license") = "Dual BSD/GPL";

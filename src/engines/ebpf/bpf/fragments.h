@@ -212,7 +212,10 @@ static __noinline u32 take_fragment(struct __sk_buff *context, u32 now) {
     return TAKEN_PASS;
   }
   u32 fit = take_piece(context, datagram, &packet, &details, &piece);
-  if (fit == FIT_CONTRADICTION) datagram->state = BROKEN;
+  if (fit == FIT_CONTRADICTION) {
+    datagram->state = BROKEN; /* for whoever has it at this moment */
+    bpf_map_delete_elem(&datagrams, &key);
+  }
   if (fit != FIT_NEW || !is_whole(datagram)) return TAKEN_WAIT;
   if (__sync_val_compare_and_swap(&datagram->state, COLLECTING, DONE) != COLLECTING) return TAKEN_WAIT;
   MOST_OF(context) = datagram->largest;

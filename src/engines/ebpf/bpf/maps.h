@@ -122,28 +122,13 @@ enum step {
   STEP_BEGUN,    /* tc_begun: a server's packet that begins a connection */
   STEPS,
 };
-int tc_rare(struct __sk_buff *context);
-int tc_icmp(struct __sk_buff *context);
-int tc_fragment(struct __sk_buff *context);
-int tc_tell(struct __sk_buff *context);
-int tc_cut(struct __sk_buff *context);
-int tc_begun(struct __sk_buff *context);
-
-struct {
+struct step_programs {
   __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
   __uint(max_entries, 16);
   __uint(key_size, sizeof(u32));
   __array(values, int(void *));
-} steps SEC(".maps") = {
-  .values = {
-    [STEP_RARE] = (void *)&tc_rare,
-    [STEP_ICMP] = (void *)&tc_icmp,
-    [STEP_FRAGMENT] = (void *)&tc_fragment,
-    [STEP_TELL] = (void *)&tc_tell,
-    [STEP_CUT] = (void *)&tc_cut,
-    [STEP_BEGUN] = (void *)&tc_begun,
-  },
 };
+struct step_programs steps SEC(".maps"); /* directord.bpf.c fills it */
 
 /* What a step is told by the one before. */
 struct errand {
