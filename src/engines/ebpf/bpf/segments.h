@@ -40,7 +40,8 @@ inline_function int write_ip(struct __sk_buff *context, const struct cargo *carg
   const struct iphdr *ip = (const struct iphdr *)cargo->header;
   const u32 field = ETH_HLEN + offsetof(struct iphdr, check);
   const u16 now = bpf_htons(length), id = bpf_htons(bpf_ntohs(ip->id) + number);
-  if (bpf_l3_csum_replace(context, field, ip->tot_len, now, sizeof(u16)) || bpf_l3_csum_replace(context, field, ip->id, id, sizeof(u16))) return -1;
+  if (bpf_l3_csum_replace(context, field, ip->tot_len, now, sizeof(u16))) return -1;
+  if (bpf_l3_csum_replace(context, field, ip->id, id, sizeof(u16))) return -1;
   if (write_word16(context, ETH_HLEN + offsetof(struct iphdr, tot_len), now)) return -1;
   return write_word16(context, ETH_HLEN + offsetof(struct iphdr, id), id);
 }

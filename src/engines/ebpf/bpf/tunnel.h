@@ -79,7 +79,10 @@ inline_function u8 protocol_inside(u32 family) { return family == 4 ? IPPROTO_IP
 inline_function u16 flow_port(const struct packet *packet) {
   u64 hash = ((u64)packet->ports << 8) ^ packet->protocol;
 #pragma unroll
-  for (int word = 0; word < 4; word++) hash = ((hash ^ packet->source[word] ^ ((u64)packet->target[word] << 32)) * 0x9e3779b97f4a7c15ull) ^ (hash >> 32);
+  for (int word = 0; word < 4; word++) {
+    u64 addresses = packet->source[word] ^ ((u64)packet->target[word] << 32);
+    hash = ((hash ^ addresses) * 0x9e3779b97f4a7c15ull) ^ (hash >> 32);
+  }
   return FIRST_PORT + (((hash >> 32) * PORTS) >> 32);
 }
 
