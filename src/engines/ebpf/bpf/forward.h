@@ -88,24 +88,33 @@ inline_function bool is_header_valid(const struct iphdr *ip) {
 
 /* ---- rewriting */
 
-/* The checksum of TCP or UDP after its addresses and one port changed. tc's packets may have none yet, for hardware to make: the kernel knows. */
-inline_function int fix_transport_checksum(void *context, const bool xdp, const struct packet *packet, const u32 *old, const u32 *new,
+/* tc's packets may have no checksum yet, but the sum of their pseudo header for hardware to go on from. Others look so once in 65535 times. */
+inline_function bool looks_unfinished(const struct packet *packet, u16 checksum) {
+  u64 sum = (u64)bpf_htonl(packet->length - (HEADERS(packet->family) - ETH_HLEN)) + bpf_htonl(packet->protocol);
+  const int words = packet->family == 4 ? 1 : 4;
+#pragma unroll
+  for (int word = 0; word < words; word++) sum += (u64)packet->source[word] + packet->target[word];
+  return folded(sum + (u16)~checksum) == 0xffff;
+}
+
+/* The checksum of TCP or UDP after its addresses and one port changed. `change` is what the addresses do to it. Of packets that may be unfinished
+ * the kernel knows; and where it has summed up what came in, it wants to be told. */
+inline_function int fix_transport_checksum(void *context, const bool xdp, const int family, const struct packet *packet, u64 change,
                                            u16 old_port, u16 new_port) {
   const bool tcp = packet->protocol == IPPROTO_TCP;
-  const u32 at = HEADERS(packet->family) + (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
-  u64 change = change_address(old, new, packet->family);
-  if (!xdp) {
+  const u32 at = HEADERS(family) + (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
+  u16 *checksum = frame_data(context, xdp) + at;
+  if ((void *)(checksum + 1) > frame_end(context, xdp)) return -1;
+  change = (change & 0xffffffff) + (change >> 32);
+  change = (change & 0xffffffff) + (change >> 32);
+  if (!xdp && (is_merged(context, xdp) || looks_unfinished(packet, *checksum))) {
     u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
-    u64 sum = (change & 0xffffffff) + (change >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    if (bpf_l4_csum_replace(context, at, 0, sum, BPF_F_PSEUDO_HDR | flags)) return -1;
+    if (bpf_l4_csum_replace(context, at, 0, change, BPF_F_PSEUDO_HDR | flags)) return -1;
     return old_port == new_port ? 0 : bpf_l4_csum_replace(context, at, old_port, new_port, sizeof(u16) | flags);
   }
-  void *data = frame_data(context, xdp);
-  u16 *checksum = data + at;
-  if ((void *)(checksum + 1) > frame_end(context, xdp)) return -1;
   u16 sum = changed_checksum(*checksum, change + (u16)~old_port + new_port);
   *checksum = tcp || sum ? sum : 0xffff;
+  if (!xdp) bpf_csum_update(context, ~(u32)change);
   return 0;
 }
 
@@ -116,7 +125,8 @@ inline_function int rewrite(void *context, const bool xdp, const int family, con
                             const bool client, const u32 *address, u16 port) {
   const u32 *old = client ? packet->target : packet->source;
   const u16 old_port = client ? target_port(packet) : source_port(packet);
-  if (address && fix_transport_checksum(context, xdp, packet, old, address, old_port, port)) return -1;
+  const u64 change = address ? change_address(old, address, family) : 0;
+  if (address && fix_transport_checksum(context, xdp, family, packet, change, old_port, port)) return -1;
   void *data = frame_data(context, xdp);
   void *end = frame_end(context, xdp);
   void *transport = data + HEADERS(family);
@@ -125,14 +135,12 @@ inline_function int rewrite(void *context, const bool xdp, const int family, con
   if (address) ((u16 *)transport)[client ? 1 : 0] = port;
   if (family == 4) {
     struct iphdr *ip = data + ETH_HLEN;
-    u64 change = (u16)~bpf_htons(0x0100) + 0ull;
     ip->ttl--;
     if (address) {
-      change += change32(*old, *address);
       if (client) ip->daddr = *address;
       else ip->saddr = *address;
     }
-    ip->check = changed_checksum(ip->check, change);
+    ip->check = changed_checksum(ip->check, change + (u16)~bpf_htons(0x0100));
     return 0;
   }
   struct ipv6hdr *ip = data + ETH_HLEN;

@@ -4,6 +4,14 @@
 #define DIRECTORD_SIMULATE_H
 #include "rare.h"
 
+/* The answer in the making: stacks are small. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct simulated);
+} simulations SEC(".maps");
+
 /* ---- the scheduler's choice */
 
 inline_function u32 would_pick_wrr(u32 service, const struct pool_service *the_service) {
@@ -200,12 +208,17 @@ inline_function void would_forward(struct __sk_buff *context, const int family, 
 inline_function int simulated(struct __sk_buff *context) {
   struct packet packet = {};
   struct details details = {};
-  struct simulated answer = { .service = NO_SLOT, .server = NO_SLOT, .template_left = -1, .route = -1 };
-  if (read_any(context, &packet, &details) != READ_DONE) because(&answer, OUTCOME_DROP, DROP_MALFORMED);
-  else if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP) because(&answer, OUTCOME_PASS, PASSING_OTHER);
-  else if (packet.family == 4) would_forward(context, 4, &packet, &answer);
-  else would_forward(context, 6, &packet, &answer);
-  return bpf_skb_store_bytes(context, 0, &answer, sizeof(answer), 0);
+  u32 first = 0;
+  struct simulated *answer = bpf_map_lookup_elem(&simulations, &first);
+  if (!answer) return 1;
+  __builtin_memset(answer, 0, sizeof(*answer));
+  answer->service = answer->server = NO_SLOT;
+  answer->template_left = answer->route = -1;
+  if (read_any(context, &packet, &details) != READ_DONE) because(answer, OUTCOME_DROP, DROP_MALFORMED);
+  else if (packet.protocol != IPPROTO_TCP && packet.protocol != IPPROTO_UDP) because(answer, OUTCOME_PASS, PASSING_OTHER);
+  else if (packet.family == 4) would_forward(context, 4, &packet, answer);
+  else would_forward(context, 6, &packet, answer);
+  return bpf_skb_store_bytes(context, 0, answer, sizeof(*answer), 0);
 }
 
 #endif
