@@ -1,7 +1,8 @@
 # make demo      build, then watch it work: a client, a director and three web servers on this machine (STAY=1 keeps them)
 # make test      everything that says whether the tree is good; ends with "N passed, N failed"
 # make bench     connections, requests, packets, Gbit/s, CPU and memory beside HAProxy, nginx and the kernel's NAT, in the same run
-#                (PARTS="web bulk" for some of it); make bench-vm counts instructions beside the kernel's IPVS
+#                (PARTS="web bulk" for some of it); make bench-vm counts instructions beside the kernel's IPVS,
+#                make bench-test-run nanoseconds a packet of the ebpf engine's programs alone
 # make oracle    record the packet stories from the kernel's IPVS anew; make stories prints the table of them
 # make build     dist/bin/directord.js and dist/bin/directoradm.js
 # make check | unit | scenario | deps | clean
@@ -12,7 +13,7 @@ export npm_config_loglevel := error
 sources := $(shell find src -name '*.ts' -o -name '*.c' -o -name '*.h')
 tools := $(shell find test/demo test/scenario test/support test/oracle bench -name '*.ts')
 
-.PHONY: all build demo test check unit scenario bench bench-vm oracle stories deps clean
+.PHONY: all build demo test check unit scenario bench bench-vm bench-test-run oracle stories deps clean
 
 all: build
 
@@ -40,6 +41,10 @@ bench: deps-bench dist/.built dist/.tools
 # Instructions a packet, of the ebpf engine and of the kernel's own IPVS, counted in Debian's kernel under QEMU (PARTS=load: does that kernel load it).
 bench-vm: deps-bench-vm dist/.built dist/.tools
 	@node dist/tools/bench/vm/vm.js $(PARTS)
+
+# Nanoseconds a packet, of the ebpf engine's programs alone, by BPF_PROG_TEST_RUN on established and new flows.
+bench-test-run: deps-demo dist/.built dist/.tools
+	@node dist/tools/bench/test-run/test-run.js
 
 # Asks the kernel's own IPVS, in User-Mode Linux, what it does with packets, and writes it down as test/stories (ONLY=prefix for some).
 oracle: deps-oracle dist/.built dist/.tools

@@ -63,7 +63,7 @@ _directord() {
     --control) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
       case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --attach --connections --control --no-monitor --sysctl --help --version' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --attach --connections --mss-clamp --control --no-monitor --sysctl --help --version' -- "$word") ;;
         *)
           mapfile -t COMPREPLY < <(
             compgen -W 'start stop restart try-restart reload force-reload status check' -- "$word"
@@ -106,7 +106,7 @@ _directoradm() {
           --masquerading --ipip --weight --u-threshold --l-threshold --tun-type --tun-port --tun-nocsum --tun-csum
           --tun-remcsum --numeric --connection --timeout --daemon --stats --rate --thresholds --persistent-conn
           --tun-info --exact --nosort --mcast-interface --mcast-group --mcast-port --mcast-ttl --syncid --sync-maxlen
-          --proxy-protocol --json --control'
+          --proxy-protocol --json --tables --control'
       fi
       ;;
   esac

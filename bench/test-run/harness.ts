@@ -1,6 +1,6 @@
-/** harness.bpf.c, loaded: how long a program takes for one packet, without what making the packet takes. */
+/** harness.bpf.c, loaded: what a program does with packets that it makes, one client's after the other's, and how long that takes. */
 import { BpfObject } from '../../src/platform/bpf/bpf-object.ts';
-import type { BpfProgram } from '../../src/platform/bpf/bpf-program.ts';
+import type { BpfProgram, TestRunResult } from '../../src/platform/bpf/bpf-program.ts';
 import { frameBytes } from './packets.ts';
 
 export type Hook = 'xdp' | 'tc';
@@ -16,32 +16,31 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** A power of two. */
   readonly clients: number;
-  /** Any client's first step each time; else all steps of each client, one client after the other. */
+  /** Any client's first step each time, other ones in each run; else all steps of each client, one client after the other. */
   readonly random: boolean;
-  /** Not random: where to begin, in steps. */
+  /** Not random: the client to begin with. */
   readonly from?: number;
+  /** Index of the interface that packets come in on. */
+  readonly interfaceIndex: number;
 }
 
 const stepBytes = frameBytes + 4;
 const mostSteps = 4;
+/** struct plan */
+const planLayout = { bytes: stepBytes * mostSteps + 16, next: stepBytes * mostSteps + 12 } as const;
 /** struct xdp_md, struct __sk_buff. */
 const xdpMd = { bytes: 24, dataEnd: 4, interface: 12 } as const;
 const skBuff = { bytes: 192, ingressInterface: 36, interface: 40 } as const;
 
 export class Harness {
   readonly #object: BpfObject;
-  readonly #contexts: Readonly<Record<Hook, Buffer>>;
+  /** Where the random numbers are. */
+  #next = 0;
 
-  /** @param object compiled from harness.bpf.c @param interfaceIndex that packets come in on */
-  constructor(object: string, interfaceIndex: number) {
+  /** @param object compiled from harness.bpf.c */
+  constructor(object: string) {
     this.#object = BpfObject.open(object);
     this.#object.load();
-    const [xdp, tc] = [Buffer.alloc(xdpMd.bytes), Buffer.alloc(skBuff.bytes)];
-    xdp.writeUInt32LE(frameBytes, xdpMd.dataEnd);
-    xdp.writeUInt32LE(interfaceIndex, xdpMd.interface);
-    tc.writeUInt32LE(interfaceIndex, skBuff.ingressInterface);
-    tc.writeUInt32LE(interfaceIndex, skBuff.interface);
-    this.#contexts = { xdp, tc };
   }
 
   /** A program of the harness itself: xdp_nothing, tc_nothing, xdp_floor. */
@@ -49,34 +48,49 @@ export class Harness {
     return this.#object.program(name);
   }
 
-  /** @returns nanoseconds a packet, with the harness */
-  run(hook: Hook, target: BpfProgram, plan: Plan, packets: number): number {
-    this.#object.map('plan').update(Buffer.alloc(4), planBytes(plan));
+  /** @returns what became of the last packet, and nanoseconds a packet, with the harness */
+  run(hook: Hook, target: BpfProgram, plan: Plan, packets: number): TestRunResult {
+    const map = this.#object.map('plan');
+    map.update(Buffer.alloc(4), this.#planBytes(plan));
     const fd = Buffer.alloc(4);
     fd.writeUInt32LE(target.fd);
     this.#object.map(`${hook}_target`).update(Buffer.alloc(4), fd);
     // the kernel looks at the first one's link addresses and type, once
     const [first] = plan.steps;
-    const run = {
+    const result = this.#object.program(`${hook}_harness`).testRun({
       data: first?.frame ?? Buffer.alloc(frameBytes),
-      context: this.#contexts[hook],
+      context: contextBytes(hook, plan.interfaceIndex),
       repeat: packets,
-    };
-    return this.#object.program(`${hook}_harness`).testRun(run).nanoseconds;
+    });
+    if (plan.random) this.#next = map.lookup(Buffer.alloc(4))?.readUInt32LE(planLayout.next) ?? 0;
+    return result;
   }
 
   close(): void {
     this.#object.close();
   }
+
+  #planBytes({ steps, clients, random, from = 0 }: Plan): Buffer {
+    const bytes = Buffer.alloc(planLayout.bytes);
+    steps.forEach(({ frame, isReply }, i) => {
+      bytes.set(frame, i * stepBytes);
+      bytes.writeUInt32LE(isReply ? 1 : 0, i * stepBytes + frameBytes);
+    });
+    const words = [steps.length, clients - 1, random ? 1 : 0, random ? this.#next : from * steps.length];
+    words.forEach((word, i) => bytes.writeUInt32LE(word, stepBytes * mostSteps + i * 4));
+    return bytes;
+  }
 }
 
-function planBytes({ steps, clients, random, from = 0 }: Plan): Buffer {
-  const bytes = Buffer.alloc(stepBytes * mostSteps + 16);
-  steps.forEach(({ frame, isReply }, i) => {
-    bytes.set(frame, i * stepBytes);
-    bytes.writeUInt32LE(isReply ? 1 : 0, i * stepBytes + frameBytes);
-  });
-  const words = [steps.length, clients - 1, random ? 1 : 0, from];
-  words.forEach((word, i) => bytes.writeUInt32LE(word, stepBytes * mostSteps + i * 4));
+function contextBytes(hook: Hook, interfaceIndex: number): Buffer {
+  if (hook === 'xdp') {
+    const bytes = Buffer.alloc(xdpMd.bytes);
+    bytes.writeUInt32LE(frameBytes, xdpMd.dataEnd);
+    bytes.writeUInt32LE(interfaceIndex, xdpMd.interface);
+    return bytes;
+  }
+  const bytes = Buffer.alloc(skBuff.bytes);
+  bytes.writeUInt32LE(interfaceIndex, skBuff.ingressInterface);
+  bytes.writeUInt32LE(interfaceIndex, skBuff.interface);
   return bytes;
 }

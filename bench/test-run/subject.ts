@@ -1,23 +1,28 @@
 /** A director with one virtual service and one real server, its programs loaded into the kernel, in the place of the packet stories. */
-import { fileURLToPath } from 'node:url';
 import { Host } from '../../src/engines/ebpf/host.ts';
-import { Server } from '../../src/engines/ebpf/layout.ts';
+import { Server, Settings, Traffic } from '../../src/engines/ebpf/layout.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
+import { monotonicTicks } from '../../src/engines/ebpf/ticks.ts';
 import { defaultVsSettings } from '../../src/engines/vs-settings.ts';
+import type { TestRunResult } from '../../src/platform/bpf/bpf-program.ts';
 import type { Netlink } from '../../src/platform/netlink.ts';
 import type { EbpfPlace } from '../../test/support/ebpf-place.ts';
 import { StoryDirector } from '../../test/support/story-director.ts';
+import type { Side } from '../../test/support/story.ts';
 import type { Harness, Hook, Plan, Step } from './harness.ts';
-import { frame, tcpFlags } from './packets.ts';
-
-/** What `make build` compiled, seen from dist/tools/bench/test-run. */
-const object = fileURLToPath(new URL('../../../engines/ebpf/directord.bpf.o', import.meta.url));
+import { ethernetBytes, frame, type Packet, tcpFlags } from './packets.ts';
 
 const client = { address: '10.64.0.0', port: 1024 };
 const service = { address: '10.1.0.100', port: 80 };
 const server = { address: '10.2.0.11', port: 8080 };
+/** Verdicts of both hooks: XDP_REDIRECT, TC_ACT_REDIRECT. */
+const redirected = { xdp: 4, tc: 7 } as const;
+const allClients = 2 ** 24;
+
+/** Connections that are opened before the clock is turned back. */
+const openedAtOnce = 2048;
 
 export type Method = 'masq' | 'gate';
 
@@ -25,6 +30,8 @@ export type Method = 'masq' | 'gate';
 export type Kind = 'tcp' | 'udp' | 'reply' | 'new';
 
 export interface SubjectOptions {
+  /** The programs. */
+  readonly object: string;
   readonly method: Method;
   /** Room for established connections, and for those that are being opened. */
   readonly connections: number;
@@ -37,13 +44,15 @@ export interface SubjectOptions {
 export class Subject {
   readonly #options: SubjectOptions;
   readonly #director: LoadedDirector;
-  readonly #steps: Readonly<Record<Kind | 'open' | 'openUdp', readonly Step[]>>;
+  readonly #links: Readonly<Record<Side, Uint8Array>>;
+  readonly #settings: DataView;
   /** Clients that were new. */
   #opened = 0;
+  #turn = 0;
 
   private constructor(options: SubjectOptions) {
     this.#options = options;
-    const { connections, halfOpen, place, netlink } = options;
+    const { connections, halfOpen, place, netlink, object } = options;
     const sizes = {
       services: 16,
       destinations: 16,
@@ -52,6 +61,7 @@ export class Subject {
       templates: { 4: 16, 6: 16 },
     };
     this.#director = loadDirector({ sizes, object });
+    this.#settings = new DataView(this.#director.view('settings'));
     new Host({
       netlink,
       ownAddresses: this.#director.map('own_addresses'),
@@ -59,23 +69,9 @@ export class Subject {
       cards: new DataView(this.#director.view('cards'), 0, 256 * 16),
       servers: new DataView(this.#director.view('servers'), 0, sizes.destinations * Server.bytes),
     }).refresh(netlink.links(), new Set([place.interfaceIndex('client'), place.interfaceIndex('server')]));
-    const mac =
-      netlink.links().find(({ index }) => index === place.interfaceIndex('client'))?.mac ?? new Uint8Array(6);
-    const step = (isReply: boolean, flags?: number): Step => {
-      const [from, to] = isReply ? [server, client] : [client, service];
-      return { isReply, frame: frame(mac, { from, to, ...(flags !== undefined && { flags }) }) };
-    };
-    const begin = [step(false, tcpFlags.syn)];
-    const answered = options.method === 'masq' ? [step(true, tcpFlags.synAck)] : [];
-    const answeredUdp = options.method === 'masq' ? [step(true)] : [];
-    this.#steps = {
-      tcp: [step(false, tcpFlags.ack)],
-      udp: [step(false)],
-      reply: [step(true, tcpFlags.ack)],
-      new: begin,
-      open: [...begin, ...answered, step(false, tcpFlags.ack)],
-      openUdp: [step(false), ...answeredUdp, step(false)],
-    };
+    const link = (side: Side): Uint8Array =>
+      netlink.links().find(({ index }) => index === place.interfaceIndex(side))?.mac ?? new Uint8Array(6);
+    this.#links = { client: link('client'), server: link('server') };
   }
 
   static async create(options: SubjectOptions): Promise<Subject> {
@@ -102,11 +98,41 @@ export class Subject {
     return subject;
   }
 
+  get halfOpen(): number {
+    return this.#options.halfOpen;
+  }
+
   /** Establishes connections of so many clients, as their packets do. */
   open(clients: number, protocol: 'tcp' | 'udp' = 'tcp'): void {
-    const steps = this.#steps[protocol === 'tcp' ? 'open' : 'openUdp'];
-    this.#run('tc', { steps, clients: 2 ** 24, random: false }, clients * steps.length);
+    const flags = protocol === 'tcp' ? tcpFlags : { syn: undefined, ack: undefined, synAck: undefined };
+    const opening = [toService(flags.syn), toClient(flags.synAck), toService(flags.ack), toClient(flags.ack)];
+    const seen = opening.filter(({ isReply }) => !isReply || this.#options.method === 'masq');
+    const steps = seen.map((packet) => this.#step(packet));
+    const plan = { steps, clients: allClients, random: false, interfaceIndex: this.#interface('client') };
+    for (let from = 0; from < clients; from += openedAtOnce) {
+      this.#setClock();
+      this.#run('tc', { ...plan, from }, Math.min(openedAtOnce, clients - from) * steps.length);
+    }
     this.#opened = Math.max(this.#opened, clients);
+  }
+
+  /** That one packet, of each of two clients, leaves as it should. @param clients of so many connections are open */
+  check(hook: Hook, kind: Kind, clients: number): void {
+    this.#setClock();
+    this.#askRoute(kind);
+    for (const number of kind === 'new' ? [this.#opened++, this.#opened++] : [0, clients - 1]) {
+      const packet = packetOf(kind);
+      const plan = { ...this.plan(kind, clients), clients: allClients, random: false, from: number };
+      const { returnValue, data } = this.#run(hook, plan, 1);
+      const placed = this.#options.place.placed(data, packet.isReply ? 'client' : 'server');
+      const sent = frame(new Uint8Array(6), this.#translated(packet), number, 63).subarray(ethernetBytes);
+      const receiver = packet.isReply ? 'gateway' : 'rs1';
+      if (returnValue !== redirected[hook] || placed.to !== receiver || !sent.equals(placed.packet))
+        throw new Error(
+          `${hook} ${kind}, client ${number}: verdict ${returnValue}, to ${placed.to}\n` +
+            `${Buffer.from(placed.packet).toString('hex')} instead of\n${sent.toString('hex')}`,
+        );
+    }
   }
 
   /**
@@ -114,44 +140,95 @@ export class Subject {
    * @returns nanoseconds a packet, with the harness
    */
   measure(hook: Hook, kind: Kind, clients: number, packets: number): number {
-    // routes are asked for by tc, once in a while
-    this.#run('tc', { steps: this.#steps[kind === 'new' ? 'tcp' : kind], clients: 1, random: true }, 1);
+    this.#setClock();
+    this.#askRoute(kind);
     const before = this.#forwarded();
-    const plan = {
-      steps: this.#steps[kind],
-      clients: kind === 'new' ? 2 ** 24 : clients,
-      random: kind !== 'new',
-      from: this.#opened,
-    };
-    const nanoseconds = this.#run(hook, plan, packets);
+    const { nanoseconds } = this.#run(hook, { ...this.plan(kind, clients), from: this.#opened }, packets);
     if (kind === 'new') this.#opened += packets;
     const forwarded = this.#forwarded() - before;
-    if (forwarded < packets * 0.999)
-      throw new LostPackets(`${hook} ${kind}: of ${packets} packets ${forwarded} were forwarded`);
+    if (forwarded !== packets)
+      throw new Error(`${hook} ${kind}: of ${packets} packets ${forwarded} were forwarded`);
     return nanoseconds;
   }
 
-  /** The same plan for a program that does nothing. */
+  /** What {@link measure} does, for another program. */
   plan(kind: Kind, clients: number): Plan {
-    return { steps: this.#steps[kind], clients: kind === 'new' ? 2 ** 24 : clients, random: kind !== 'new' };
+    const packet = packetOf(kind);
+    const isNew = kind === 'new';
+    return {
+      steps: [this.#step(packet)],
+      clients: isNew ? allClients : clients,
+      random: !isNew,
+      interfaceIndex: this.#interface(packet.isReply ? 'server' : 'client'),
+    };
+  }
+
+  /** There is room again for as many as can be half-open. */
+  forgetHalfOpen(): void {
+    new Uint8Array(this.#director.view('halves4')).fill(0);
   }
 
   close(): void {
     this.#director.close();
   }
 
-  #run(hook: Hook, plan: Plan, packets: number): number {
-    return this.#options.harness.run(hook, this.#director.program(`${hook}_director`), plan, packets);
+  #run(hook: Hook, plan: Plan, packets: number): TestRunResult {
+    const { harness } = this.#options;
+    return harness.run(hook, this.#director.program(`${hook}_director`), plan, packets);
+  }
+
+  #step(packet: Packet): Step {
+    return {
+      isReply: packet.isReply,
+      frame: frame(this.#links[packet.isReply ? 'server' : 'client'], packet),
+    };
+  }
+
+  #interface(side: Side): number {
+    return this.#options.place.interfaceIndex(side);
+  }
+
+  /** As it leaves the director. */
+  #translated(packet: Packet): Packet {
+    if (this.#options.method === 'gate') return packet;
+    return packet.isReply ? { ...packet, from: service } : { ...packet, to: server };
+  }
+
+  /** The way to the server is asked for by tc, once a second. */
+  #askRoute(kind: Kind): void {
+    this.#run('tc', { ...this.plan(kind === 'udp' ? 'udp' : 'tcp', 1), random: false }, 1);
+  }
+
+  /**
+   * The director's clock is always within the same four seconds, in which nobody asks again for the way to clients: how often that happens is up
+   * to the traffic. Each time it is in another eighth of a second than in the last 27 turns, so that a flow's last packet was some time ago; and
+   * far from the end of a second, after which the way to servers is asked for again.
+   */
+  #setClock(): void {
+    const turn = this.#turn++ % 28;
+    const ticks = 4096 * 1000 + 1024 * (turn % 4) + 64 + 130 * Math.floor(turn / 4);
+    this.#settings.setUint32(Settings.clock, (ticks - monotonicTicks()) >>> 0, true);
   }
 
   /** Packets that were counted, of both directions. */
   #forwarded(): number {
     const sums = this.#director.map('traffic').sumPerCpu();
+    const numbers = Traffic.bytes / 8;
     let total = 0;
-    for (let at = 0; at < sums.length; at += 5) total += (sums[at + 1] ?? 0) + (sums[at + 2] ?? 0);
+    for (let at = 0; at < sums.length; at += numbers) total += (sums[at + 1] ?? 0) + (sums[at + 2] ?? 0);
     return total;
   }
 }
 
-/** The second ended while they were on their way, so XDP left some to tc: to be measured again. */
-export class LostPackets extends Error {}
+function toService(flags: number | undefined): Packet {
+  return { from: client, to: service, isReply: false, flags };
+}
+
+function toClient(flags: number | undefined): Packet {
+  return { from: server, to: client, isReply: true, flags };
+}
+
+function packetOf(kind: Kind): Packet {
+  if (kind === 'reply') return toClient(tcpFlags.ack);
+  return toService({ tcp: tcpFlags.ack, udp: undefined, new: tcpFlags.syn }[kind]);
+}

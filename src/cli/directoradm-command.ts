@@ -17,7 +17,7 @@ import { parseSchedulerFlags } from './directoradm-scheduler-flags.ts';
 export type ListFormat = 'plain' | 'stats' | 'rate' | 'thresholds' | 'persistent-conn' | 'tun-info';
 
 export interface ListRequest {
-  readonly what: 'services' | 'connections' | 'timeouts' | 'sync-daemons';
+  readonly what: 'services' | 'connections' | 'tables' | 'timeouts' | 'sync-daemons';
   readonly service: ServiceId | undefined;
   readonly format: ListFormat;
   readonly numeric: boolean;
@@ -243,7 +243,9 @@ function listRequest(draft: Draft): ListRequest {
         ? 'timeouts'
         : given.has('daemon')
           ? 'sync-daemons'
-          : 'services',
+          : given.has('tables')
+            ? 'tables'
+            : 'services',
     service: given.has('service-address') ? serviceId(draft) : undefined,
     format: formats.find((format) => format !== 'plain' && given.has(format)) ?? 'plain',
     numeric: given.has('numeric'),

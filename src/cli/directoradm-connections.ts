@@ -1,6 +1,6 @@
 /** The listings beside the table: connections (`-L -c`), timeouts, sync daemons. */
 import type { SyncDaemon, Timeouts } from '../director/table.ts';
-import type { ConnectionEntry } from '../engines/engine.ts';
+import type { ConnectionEntry, TableFill } from '../engines/engine.ts';
 import type { Naming } from './directoradm-naming.ts';
 
 /** @param withEngine adds the columns of persistence engine and its data */
@@ -35,6 +35,24 @@ function connectionRow(entry: ConnectionEntry, naming: Naming, withEngine: boole
     naming.endpoint(entry.virtual, entry.virtualPort, protocol).padEnd(18),
     ...(engine ?? [destination]),
   ].join(' ');
+}
+
+/** `-L --tables`: slots, of an engine whose tables have a fixed size. */
+export function formatTables(tables: readonly TableFill[]): string {
+  if (tables.length === 0) return 'The tables of this engine have no fixed size\n';
+  const row = (...[family, table, ...numbers]: readonly string[]): string =>
+    [family?.padEnd(6), table?.padEnd(23), ...numbers.map((number) => number.padStart(9))].join(' ');
+  const lines = tables.map(({ family, table, used, slots, refused }) =>
+    row(
+      `IPv${family}`,
+      table,
+      String(used),
+      String(slots),
+      `${Math.round((100 * used) / slots)}%`,
+      String(refused),
+    ),
+  );
+  return `${[row('Family', 'Table', 'Used', 'Slots', 'Full', 'Refused'), ...lines].join('\n')}\n`;
 }
 
 export function formatTimeouts({ tcp, tcpFin, udp }: Timeouts): string {

@@ -98,6 +98,7 @@ const ownOptions = `Beyond ipvsadm:
   --control      socket               control socket of directord, before or after the command
   --proxy-protocol v1|v2              header that the relay engine sends to real servers
   --json                              listing as JSON
+  --tables                            output of how full the ebpf engine's tables are
   --proc         ip_vs|ip_vs_conn|ip_vs_stats
                                       text of that file of /proc/net
 `;

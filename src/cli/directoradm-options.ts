@@ -63,6 +63,7 @@ export const optionNames = [
   // ours
   'proxy-protocol',
   'json',
+  'tables',
 ] as const;
 
 export type OptionName = (typeof optionNames)[number];
@@ -155,6 +156,7 @@ const options: readonly Option[] = [
   option('tun-remcsum', undefined, 'tun-remcsum', 'none'),
   option('proxy-protocol', undefined, 'proxy-protocol', 'required'),
   option('json', undefined, 'json', 'none'),
+  option('tables', undefined, 'tables', 'none'),
   { kind: 'free', name: 'ipv6', long: 'ipv6', short: '6', value: 'none' },
   { kind: 'free', name: 'sort', long: 'sort', value: 'none' },
   { kind: 'free', name: 'control', long: 'control', value: 'required' },

@@ -53,7 +53,7 @@ const rules: Readonly<Record<CommandName, Rule>> = {
       'tun-info',
       'json',
     ],
-    oneOf: ['connection', 'service-address', 'timeout', 'daemon'],
+    oneOf: ['connection', 'service-address', 'timeout', 'daemon', 'tables'],
   },
   'add-server': { needs: ['service-address', 'real-server'], takes: serverOptions },
   'edit-server': { needs: ['service-address', 'real-server'], takes: serverOptions },
@@ -115,7 +115,7 @@ function check(
 }
 
 function listConflicts(given: ReadonlySet<OptionName>): boolean {
-  const other = given.has('timeout') || given.has('daemon');
+  const other = given.has('timeout') || given.has('daemon') || given.has('tables');
   const counters = given.has('stats') || given.has('rate') || given.has('thresholds');
   return ((other || given.has('connection')) && counters) || (other && given.has('persistent-conn'));
 }

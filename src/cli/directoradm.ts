@@ -170,7 +170,7 @@ async function list(
   context: DirectoradmContext,
 ): Promise<string> {
   if (request.what === 'services') return listServices(request, director, context);
-  const { connectionsTitle, formatConnections, formatSyncDaemons, formatTimeouts } =
+  const { connectionsTitle, formatConnections, formatSyncDaemons, formatTables, formatTimeouts } =
     await import('./directoradm-connections.ts');
   switch (request.what) {
     case 'connections': {
@@ -182,6 +182,10 @@ async function list(
         context.out(formatConnections(part, await naming(request.numeric, addresses, context), withEngine));
       });
       return '';
+    }
+    case 'tables': {
+      const tables = await director.tables();
+      return request.json ? json(tables) : formatTables(tables);
     }
     case 'timeouts': {
       const timeouts = await director.timeouts();

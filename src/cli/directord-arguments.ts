@@ -46,6 +46,8 @@ export interface Options {
   readonly attach: AttachChoice;
   /** Undefined leaves the size of the ebpf engine's tables to it. */
   readonly connections: number | undefined;
+  /** Tunnels of the ebpf engine lower the largest segment that a SYN tells. */
+  readonly mssClamp: boolean;
 }
 
 export type CommandLine =
@@ -66,9 +68,9 @@ export type CommandLine =
       readonly ignored: readonly string[];
     };
 
-const flags = ['d', 'debug', 'f', 'foreground', 'h', '?', 'help', 'v', 'version', 'no-monitor'];
+const flags = ['d', 'debug', 'f', 'foreground', 'h', '?', 'help', 'v', 'version', 'no-monitor', 'mss-clamp'];
 const valued = ['engine', 'control', 'sysctl', 'attach', 'connections'];
-const ownAnywhere = ['foreground', 'no-monitor', ...valued];
+const ownAnywhere = ['foreground', 'no-monitor', 'mss-clamp', ...valued];
 
 /** @param args everything behind the program's name */
 export async function parseArguments(args: readonly string[]): Promise<CommandLine> {
@@ -186,6 +188,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
       sysctls: (textOf(options.get('sysctl')) ?? '').split(',').filter((word) => word !== ''),
       attach,
       connections,
+      mssClamp: has('mss-clamp'),
     },
     words: words.slice(0, 2),
     ignored: words.slice(2).filter((word) => word.startsWith('-')),

@@ -51,13 +51,16 @@ Options:
     -f|--foreground stay in the foreground, with pid file and log as
     configured.
 
-    --engine relay|packet|ebpf|auto what forwards the traffic. auto: packet
-    for root where it can start, else relay.
+    --engine relay|packet|ebpf|auto what forwards the traffic. auto: for root
+    the first of ebpf and packet that can start, else relay.
 
     --attach auto|xdp|tc where the ebpf engine takes packets. auto: XDP on
     network cards, tc on every interface; doctor tells which, and why.
 
     --connections NUMBER how many the tables of the ebpf engine hold.
+
+    --mss-clamp tunnels of the ebpf engine lower the largest segment that a
+    client's SYN tells to what has room in them.
 
     --sysctl NAME=VALUE[,NAME=VALUE...] what net.ipv4.vs.NAME is to IPVS,
     for the packet and ebpf engines: conn_reuse_mode, ...

@@ -7,14 +7,14 @@ import type { Duplex } from 'node:stream';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { DirectorError, refusalCodes } from '../director/verbs.ts';
-import type { TakeConnections } from '../engines/engine.ts';
+import type { TableFill, TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import type { Statistics } from '../observe/statistics.ts';
 import { linesOf } from './lines.ts';
 import type { Answer, ControlBackend, ControlFault, ErrorCode, Query, Refusal } from './protocol.ts';
 import { maxAnswerBytes, protocolVersion, readAnswer, readHello, refusals } from './protocol.ts';
 import { serviceListing } from './listing-rows.ts';
-import { connectionEntry, statistics } from './read-listing.ts';
+import { connectionEntry, statistics, tableFill } from './read-listing.ts';
 import * as table from './read-table.ts';
 import { array, Malformed, read } from './shape.ts';
 import { maxSocketPath } from './socket-path.ts';
@@ -22,6 +22,7 @@ import { ControlUnavailable } from './unavailable.ts';
 
 const listings = array(serviceListing);
 const entries = array(connectionEntry);
+const fills = array(tableFill);
 const daemons = array(table.syncDaemon);
 
 /** What a request has besides its id. */
@@ -90,6 +91,10 @@ export class ControlClient implements ControlBackend {
 
   async connections(take: TakeConnections): Promise<void> {
     await this.#request({ query: 'connections' }, (part) => take(read(entries, part, 'connections')));
+  }
+
+  async tables(): Promise<readonly TableFill[]> {
+    return read(fills, await this.#request({ query: 'tables' }), 'tables');
   }
 
   async statistics(): Promise<Statistics> {

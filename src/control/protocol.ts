@@ -16,7 +16,7 @@
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { refusalCodes } from '../director/verbs.ts';
-import type { TakeConnections } from '../engines/engine.ts';
+import type { TableFill, TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import type { Statistics } from '../observe/statistics.ts';
 import * as table from './read-table.ts';
@@ -46,6 +46,8 @@ export interface ControlBackend {
   list(service?: ServiceId): Promise<readonly ServiceListing[]>;
   /** Hands over all connections, some at a time: the next when `take` is done with the ones before. */
   connections(take: TakeConnections): Promise<void>;
+  /** How full the engine's tables are, if they have a fixed size. */
+  tables(): readonly TableFill[] | Promise<readonly TableFill[]>;
   /** Of all services together. */
   statistics(): Statistics | Promise<Statistics>;
   timeouts(): Timeouts | Promise<Timeouts>;
@@ -68,7 +70,7 @@ export interface Hello {
 
 export type Query =
   | { readonly query: 'services'; readonly service?: ServiceId }
-  | { readonly query: 'settled' | 'connections' | 'statistics' | 'timeouts' | 'sync-daemons' };
+  | { readonly query: 'settled' | 'connections' | 'tables' | 'statistics' | 'timeouts' | 'sync-daemons' };
 
 export type Request = { readonly id: number } & (
   { readonly verb: Verb } | { readonly verbs: readonly Verb[] } | Query
@@ -100,13 +102,14 @@ const verbsRequest = object({ id, verbs: array(table.verb) });
 
 const plainQuery = object({
   id,
-  query: oneOf('settled', 'connections', 'statistics', 'timeouts', 'sync-daemons'),
+  query: oneOf('settled', 'connections', 'tables', 'statistics', 'timeouts', 'sync-daemons'),
 });
 
 const queryRequest = tagged('query', {
   services: object({ id, query: oneOf('services') }, { service: table.serviceId }),
   settled: plainQuery,
   connections: plainQuery,
+  tables: plainQuery,
   statistics: plainQuery,
   timeouts: plainQuery,
   'sync-daemons': plainQuery,

@@ -1,9 +1,9 @@
 /** Readers of what a director reports beside its listings: totals and connections. */
-import type { ConnectionEntry, Counters } from '../engines/engine.ts';
+import type { ConnectionEntry, Counters, TableFill } from '../engines/engine.ts';
 import type { Statistics } from '../observe/statistics.ts';
 import { address } from './read-table.ts';
 import type { Reader } from './shape.ts';
-import { integer, object, oneOf, quantity, text } from './shape.ts';
+import { expected, integer, object, oneOf, quantity, text } from './shape.ts';
 
 const counters: Reader<Counters> = object({
   connections: quantity,
@@ -33,3 +33,11 @@ const entry = object(
 );
 
 export const connectionEntry: Reader<ConnectionEntry> = entry;
+
+export const tableFill: Reader<TableFill> = object({
+  family: (value: unknown) => (value === 4 || value === 6 ? value : expected('4 or 6')),
+  table: oneOf('connections', 'half-open connections', 'persistence templates'),
+  used: quantity,
+  slots: quantity,
+  refused: quantity,
+});

@@ -99,6 +99,8 @@ class Session {
       case 'connections':
         await backend.connections((part) => this.#sendParts(request.id, part, (entry) => entry));
         return null;
+      case 'tables':
+        return await backend.tables();
       case 'statistics':
         return await backend.statistics();
       case 'timeouts':

@@ -17,6 +17,7 @@ export function startInBackground(
     ...(options.monitor ? [] : ['--no-monitor']),
     ...(options.attach === 'auto' ? [] : ['--attach', options.attach]),
     ...(options.connections === undefined ? [] : ['--connections', String(options.connections)]),
+    ...(options.mssClamp ? ['--mss-clamp'] : []),
     ...(options.sysctls.length === 0 ? [] : ['--sysctl', options.sysctls.join(',')]),
   ];
   // Cluster agents look for `PROGRAM CONFIG start` in the list of processes, so nothing may stand in between.

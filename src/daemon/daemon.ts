@@ -27,6 +27,7 @@ export interface DaemonParts extends EngineEvents {
   readonly attach: AttachChoice;
   /** Undefined: as many as the ebpf engine finds right. */
   readonly connections: number | undefined;
+  readonly mssClamp: boolean;
   /** Path of the control socket. */
   readonly control: string;
   /** Undefined for a director alone. */
@@ -74,6 +75,7 @@ export class Daemon {
       sysctls: parts.sysctls,
       attach: parts.attach,
       connections: parts.connections,
+      mssClamp: parts.mssClamp,
     };
     const events = { info, problem };
     const { engine, reason } = await chooseEngine(parts.engine, events, director, options);
@@ -102,6 +104,8 @@ export class Daemon {
 
     const adopted = await engine.start();
     this.#engine = engine;
+    if (parts.mssClamp && engine.name !== 'ebpf')
+      parts.warn(`--mss-clamp is of the ebpf engine: the ${engine.name} engine leaves SYNs as they are`);
     if (adopted !== undefined) adopt(adopted, director, engine, events);
     if (engine.name !== 'ebpf') await removeLeftovers(options.instance, events);
     backend.start();

@@ -7,6 +7,7 @@ import type {
   EngineEvents,
   EngineName,
   EngineReport,
+  TableFill,
   TakeConnections,
 } from '../engines/engine.ts';
 
@@ -60,6 +61,10 @@ export class FirstThatStarts implements Engine {
 
   connections(take: TakeConnections): Promise<void> {
     return this.#engine.connections(take);
+  }
+
+  tables(): readonly TableFill[] {
+    return this.#engine.tables?.() ?? [];
   }
 
   stop(): Promise<number> {

@@ -164,6 +164,7 @@ async function serve(
       sysctls: options.sysctls,
       attach: options.attach,
       connections: options.connections,
+      mssClamp: options.mssClamp,
       control,
       pidFile: withPidFile ? findPidFile(target.name, user) : undefined,
       monitored: configuration && {

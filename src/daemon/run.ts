@@ -11,7 +11,7 @@ import { handleSignals } from './signals.ts';
 
 export interface RunSetup extends Pick<
   DaemonParts,
-  'engine' | 'sysctls' | 'attach' | 'connections' | 'control' | 'monitored'
+  'engine' | 'sysctls' | 'attach' | 'connections' | 'mssClamp' | 'control' | 'monitored'
 > {
   readonly log: DaemonLog;
   /** Undefined with `-d` and `supervised=yes`. */

@@ -7,7 +7,7 @@ import type { ControlBackend, Refusal } from '../control/protocol.ts';
 import type { Director } from '../director/director.ts';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
-import type { Engine, EngineReport, TakeConnections } from '../engines/engine.ts';
+import type { Engine, EngineReport, TableFill, TakeConnections } from '../engines/engine.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import { listServices } from '../observe/listing.ts';
 import { RateEstimator, sampleInterval } from '../observe/rates.ts';
@@ -82,6 +82,10 @@ export class TableBackend implements ControlBackend {
 
   connections(take: TakeConnections): Promise<void> {
     return this.#parts.engine.connections(take);
+  }
+
+  tables(): readonly TableFill[] {
+    return this.#parts.engine.tables?.() ?? [];
   }
 
   async statistics(): Promise<Statistics> {

@@ -45,6 +45,8 @@ export interface Engine {
   report(): Promise<EngineReport>;
   /** Hands over all connections, some at a time: the next when `take` is done with the ones before. */
   connections(take: TakeConnections): Promise<void>;
+  /** Of an engine whose tables have a fixed size. */
+  tables?(): readonly TableFill[];
   /**
    * Stops forwarding, unless it can go on without a daemon and there still are services. Resolves to the number of open
    * connections that it had to close.
@@ -116,6 +118,17 @@ export interface EngineReport {
   readonly services: readonly ServiceReport[];
   /** Traffic of all services together since the start or the last zeroing of all; that of deleted ones stays in it. */
   readonly totals: Counters;
+}
+
+/** How full one of an engine's tables is. */
+export interface TableFill {
+  readonly family: 4 | 6;
+  readonly table: 'connections' | 'half-open connections' | 'persistence templates';
+  /** Slots; a connection of NAT has two. As of some seconds ago. */
+  readonly used: number;
+  readonly slots: number;
+  /** Connections that found no room since the tables were made; of persistence templates and half-open ones nobody counts. */
+  readonly refused: number;
 }
 
 export type TakeConnections = (part: readonly ConnectionEntry[]) => void | Promise<void>;

@@ -35,11 +35,11 @@ const FIRST_PORT = 32768;
 const PORTS = 60999 - FIRST_PORT;
 
 /** Bytes that the tunnel puts before the inner packet. */
-export function overhead(outer: Outer): number {
+export function overhead(outer: Pick<Outer, 'kind' | 'family' | 'checksum'>): number {
   return ipHeaderLength(outer.family) + tunnelHeaderLength(outer);
 }
 
-function tunnelHeaderLength({ kind, checksum }: Outer): number {
+function tunnelHeaderLength({ kind, checksum }: Pick<Outer, 'kind' | 'checksum'>): number {
   switch (kind) {
     case 'ipip':
       return 0;

@@ -12,7 +12,7 @@ import { directoradm } from '../../src/cli/directoradm.ts';
 import type { DirectoradmContext } from '../../src/cli/directoradm.ts';
 import { restoreScript, saveScript } from '../../src/cli/directoradm-scripts.ts';
 import { Director } from '../../src/director/director.ts';
-import type { ConnectionEntry, EngineReport } from '../../src/engines/engine.ts';
+import type { ConnectionEntry, EngineReport, TableFill } from '../../src/engines/engine.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import type { RateSource } from '../../src/observe/listing.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
@@ -29,6 +29,7 @@ export interface LabOptions {
   readonly report?: EngineReport;
   readonly rates?: RateSource;
   readonly connections?: readonly ConnectionEntry[];
+  readonly tables?: readonly TableFill[];
 }
 
 const hosts: readonly (readonly [address: string, name: string])[] = [
@@ -107,7 +108,12 @@ export class Lab {
   });
   readonly #backend: ControlBackend;
 
-  constructor({ report = { services: [], totals: zeroCounters }, rates, connections = [] }: LabOptions = {}) {
+  constructor({
+    report = { services: [], totals: zeroCounters },
+    rates,
+    connections = [],
+    tables = [],
+  }: LabOptions = {}) {
     const { director } = this;
     this.#backend = {
       settled: () => Promise.resolve(),
@@ -126,6 +132,7 @@ export class Lab {
       connections: async (take) => {
         await take(connections);
       },
+      tables: () => tables,
       statistics: () => ({ totals: report.totals, rates: zeroCounters }),
       timeouts: () => director.timeouts(),
       syncDaemons: () => director.syncDaemons(),

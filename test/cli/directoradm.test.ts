@@ -159,6 +159,27 @@ t.test('a listing as JSON', async (t) => {
   t.match(service?.destinations[0], { id: { address: '10.2.0.12' }, active: 12, forwarding: 'masq' });
 });
 
+t.test('how full the tables of an engine are', async (t) => {
+  const fill = { family: 4, table: 'connections', used: 1536, slots: 524_288, refused: 7 } as const;
+  const half = { ...fill, family: 6, table: 'half-open connections', used: 0, refused: 0 } as const;
+  const director = new Lab({ tables: [fill, half] });
+  t.equal(
+    (await director.shell('ipvsadm -L --tables')).stdout,
+    [
+      'Family Table                        Used     Slots      Full   Refused',
+      'IPv4   connections                  1536    524288        0%         7',
+      'IPv6   half-open connections           0    524288        0%         0',
+      '',
+    ].join('\n'),
+  );
+  t.same(JSON.parse((await director.shell('ipvsadm -L --tables --json')).stdout), [fill, half]);
+  t.match(await (await lab()).shell('ipvsadm -L --tables'), { rc: 0, stdout: /no fixed size/ });
+  t.match(await director.shell('ipvsadm -L --tables --daemon'), {
+    rc: 2,
+    stderr: /'tables' conflicts with the 'daemon' option/,
+  });
+});
+
 t.test('the texts of /proc/net', async (t) => {
   const director = await lab();
   const { rc, stdout, stderr } = await director.shell('ipvsadm --proc ip_vs');
@@ -267,6 +288,7 @@ t.test('a restore that loses its director says so, also while it waits for the n
         settled: unused,
         list: unused,
         connections: unused,
+        tables: unused,
         statistics: unused,
         timeouts: unused,
         syncDaemons: unused,

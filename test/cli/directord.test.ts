@@ -43,6 +43,7 @@ const defaults = {
   sysctls: [],
   attach: 'auto',
   connections: undefined,
+  mssClamp: false,
 };
 
 void t.test('the argument grammar of ldirectord', async (t) => {
@@ -66,10 +67,10 @@ void t.test('the argument grammar of ldirectord', async (t) => {
     [['--no-monitor', 'start'], undefined, 'start', { monitor: false }],
     [['x.cf', 'check'], 'x.cf', 'check', {}],
     [
-      ['--attach', 'tc', '--connections=1000000', 'start'],
+      ['--attach', 'tc', '--connections=1000000', 'start', '--mss-clamp'],
       undefined,
       'start',
-      { attach: 'tc', connections: 1e6 },
+      { attach: 'tc', connections: 1e6, mssClamp: true },
     ],
     // ours are understood behind the action as well
     [['x.cf', 'start', '--engine', 'relay'], 'x.cf', 'start', { engine: 'relay' }],

@@ -19,7 +19,7 @@ import { clientSocketPath, controlSocketPath } from '../../src/control/socket-pa
 import { Director } from '../../src/director/director.ts';
 import type { ServiceId, ServiceSettings } from '../../src/director/table.ts';
 import type { Verb } from '../../src/director/verbs.ts';
-import type { Counters } from '../../src/engines/engine.ts';
+import type { Counters, TableFill } from '../../src/engines/engine.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import type { Clock } from '../../src/util/clock.ts';
@@ -31,6 +31,8 @@ const settings: ServiceSettings = { ...roundRobin, proxyProtocol: 'v2' };
 const addWeb: Verb = { verb: 'add-service', service: web, settings };
 
 const totals: Counters = { ...zeroCounters, connections: 3, inBytes: 2 ** 40 };
+
+const fill: TableFill = { family: 6, table: 'persistence templates', used: 3, slots: 64, refused: 0 };
 
 function backendOf(director: Director, by = 'control'): ControlBackend {
   return {
@@ -62,6 +64,7 @@ function backendOf(director: Director, by = 'control'): ControlBackend {
         },
       ]);
     },
+    tables: () => [fill],
     statistics: () => ({ totals, rates: { ...zeroCounters, inBytes: 5 } }),
     timeouts: () => director.timeouts(),
     syncDaemons: () => director.syncDaemons(),
@@ -144,6 +147,7 @@ t.test('a client can do and ask everything', async (t) => {
   });
   await client.apply({ verb: 'set-timeouts', timeouts: { tcp: 1, tcpFin: 0, udp: 0 } });
   t.same(await client.timeouts(), { tcp: 1, tcpFin: 120, udp: 300 });
+  t.same(await client.tables(), [fill]);
   t.same(await client.syncDaemons(), []);
   await t.rejects(client.apply(addWeb), { name: 'DirectorError', code: 'EEXIST' });
   await client.apply({ verb: 'flush' });

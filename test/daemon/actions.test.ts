@@ -50,6 +50,7 @@ async function perform(action: Exclude<Action, 'check'>, world: World): Promise<
         sysctls: [],
         attach: 'auto',
         connections: undefined,
+        mssClamp: false,
       },
     },
     streams: { out: (text) => (seen.out += text), err: (text) => (seen.err += text) },

@@ -1,9 +1,9 @@
 import { bigTable, bigTableRules } from '../support/big-table.ts';
-import { scenario, tally } from './scenario.ts';
+import { packetScenario, tally } from './scenario.ts';
 
 const { services, serversEach } = bigTable;
 
-scenario(
+packetScenario(
   'traffic through a table of ten thousand services',
   async (t, lab) => {
     await lab.startDirectord('--no-monitor', 'start');
@@ -40,5 +40,5 @@ scenario(
     const sets = (await lab.director.run(['nft', 'list', 'ruleset'])).stdout;
     t.notMatch(sets, /172\.16\./, 'and nothing of it is left in the packet filter');
   },
-  { engine: 'packet', routing: 'nat' },
+  { routing: 'nat' },
 );

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Lab } from './lab.ts';
 import { waitFor } from './lab.ts';
 import { which } from './lab/paths.ts';
-import { scenario } from './scenario.ts';
+import { packetScenario, scenario } from './scenario.ts';
 
 const megabyte = 1 << 20;
 const options = { masq: '-m', gate: '-g', ipip: '-i' } as const;
@@ -62,7 +62,11 @@ for (const routing of ['nat', 'direct', 'tunnel'] as const) {
       t.same(received.map(digestOf), [digest], 'and goes up as it was, to one server');
       t.notMatch(directord.stderr, /dropped|could not be sent|longer than/, 'nothing was lost on the way');
     };
-    scenario(`50 MB at a time by ${routing} in ${segments}`, body, { routing, offloads, engine: 'packet' });
+    const name = `50 MB at a time by ${routing} in ${segments}`;
+    // direct routing touches nothing that depends on who makes checksums and segments
+    if (routing === 'direct' && offloads === 'off')
+      scenario(`${name}, packet engine`, body, { routing, offloads, engine: 'packet' });
+    else packetScenario(name, body, { routing, offloads });
   }
 }
 

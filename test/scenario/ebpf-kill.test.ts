@@ -8,6 +8,7 @@ import type { ListedService } from './lab/listing.ts';
 import { directord } from './lab/paths.ts';
 import { scenario } from './scenario.ts';
 import { TalkingClients } from './talks.ts';
+import { makeUpgraded } from './upgraded.ts';
 
 const kills = Number(process.env['KILLS'] ?? 8);
 const port = 7000;
@@ -33,19 +34,25 @@ scenario(
     t.same(shares, [333, 333, 334], 'each server has a third');
     const before = await listed(lab);
 
+    const upgraded = makeUpgraded(lab);
     const started = performance.now();
     const waits: number[] = [];
+    const starts: number[] = [];
     let exchanged = 0;
     for (let kill = 1; kill <= kills; kill += 1) {
       const life = shortLives[(kill * 7) % shortLives.length] ?? 0;
       if (kill % 3 === 1) await dieOf(daemon);
       else if (kill % 3 === 2) {
         await dieOf(daemon);
-        const starting = lab.director.start([directord, '-f', '--engine', 'ebpf', file, 'start']);
+        // every other time one with other programs, which is killed while it puts them in the place of these
+        const program = kill % 2 === 0 ? upgraded : directord;
+        const starting = lab.director.start([program, '-f', '--engine', 'ebpf', file, 'start']);
         await pause(life);
         await dieOf(starting);
       } else await dieWhileChanging(lab, daemon, life / 2);
+      const dead = performance.now();
       daemon = await lab.startDirectord(file, 'start');
+      starts.push(performance.now() - dead);
       t.same(await listed(lab), before, `kill ${kill}: right after the start all connections are listed`);
       const talks = await clients.ask();
       const { closed, misrouted, wrong } = talks;
@@ -59,6 +66,10 @@ scenario(
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     t.comment(`${exchanged} answers in ${seconds} s; the slowest took ${Math.max(...waits)} ms`);
+    const [median, longest] = [starts.length >> 1, starts.length - 1].map(
+      (at) => starts.sort((a, b) => a - b)[at],
+    );
+    t.comment(`started in ${median?.toFixed()} ms, at the longest ${longest?.toFixed()} ms`);
 
     await clients.ask();
     await pause(3 * breath);

@@ -1,7 +1,10 @@
 import { readdirSync } from 'node:fs';
-import type { Lab } from './lab.ts';
+import { join } from 'node:path';
+import { openPinned } from '../../src/platform/bpf/bpf-link.ts';
+import type { Lab, Program } from './lab.ts';
 import { waitFor } from './lab.ts';
 import { scenario, tally } from './scenario.ts';
+import { makeUpgraded } from './upgraded.ts';
 
 /** Programs and qdiscs on the director's interfaces, and what is pinned. */
 async function traces(lab: Lab): Promise<string> {
@@ -11,6 +14,25 @@ async function traces(lab: Lab): Promise<string> {
   return `${stdout}${readdirSync(lab.pinned)
     .filter((name) => !name.endsWith('.debug'))
     .join()}`;
+}
+
+/** The kernel's numbers of the programs on the director's interfaces. */
+function programs(lab: Lab): readonly number[] {
+  const links = readdirSync(lab.pinned, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /links\/[a-z]+-\d+$/.test(path),
+  );
+  return links.map((path) => {
+    const link = openPinned(join(lab.pinned, path));
+    const id = link?.programId ?? 0;
+    link?.close();
+    return id;
+  });
+}
+
+async function startUpgraded(lab: Lab, file: string): Promise<Program> {
+  const upgraded = lab.director.start([makeUpgraded(lab), '-f', '--engine', 'ebpf', file, 'start']);
+  await waitFor('the upgraded directord to answer', 30, async () => (await lab.adm('-L', '-n')).code === 0);
+  return upgraded;
 }
 
 /** Destinations of the first service with their open connections. */
@@ -51,7 +73,9 @@ scenario(
       write();
     const download = lab.client.start([...load, `${lab.url}big`]);
 
-    for (let round = 1; round <= 3; round += 1) {
+    const running = programs(lab);
+    t.equal(new Set(running).size, 1, 'one program on all interfaces');
+    for (let round = 1; round <= 4; round += 1) {
       process.kill(directord.pid, 'SIGKILL');
       await directord.exited;
       const asked = steady.lines().length;
@@ -60,7 +84,14 @@ scenario(
         ['rs1', 'rs2', 'rs3'],
         `round ${round}: without a daemon`,
       );
-      directord = await lab.startDirectord(file, 'start');
+      if (round < 4) {
+        directord = await lab.startDirectord(file, 'start');
+        t.same(programs(lab), running, 'with the programs that are there');
+      } else {
+        directord = await startUpgraded(lab, file);
+        const others = programs(lab).filter((id) => !running.includes(id));
+        t.equal(others.length, running.length, 'an upgrade puts its own programs on every interface');
+      }
       t.same(await listing(lab), before, 'the listing is as it was, from the first answer on');
       await waitFor('more requests', 5, () => steady.lines().length > asked + 20);
     }
@@ -114,6 +145,8 @@ scenario(
     t.equal(await traces(lab), '', 'another engine does not forward beside it');
     t.same([...new Set(await lab.curl(4))].sort(), ['rs1', 'rs3']);
     await relay.stop();
+    const { stdout } = await lab.director.run(['sysctl', '-n', 'net.ipv4.conf.lo.accept_local']);
+    t.equal(stdout, '0\n', 'what was changed for it is as it was');
   },
   { engine: 'ebpf' },
 );

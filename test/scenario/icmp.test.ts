@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from './lab.ts';
 import { which } from './lab/paths.ts';
-import { scenario } from './scenario.ts';
+import type { scenario } from './scenario.ts';
+import { packetScenario } from './scenario.ts';
 
 const options = { masq: '-m', gate: '-g', ipip: '-i' } as const;
 
@@ -22,13 +23,19 @@ async function addServices(lab: Lab, protocol: '-t' | '-u', port: number): Promi
   if (code !== 0) throw new Error(stderr);
 }
 
-scenario(
-  'ping, traceroute and closed ports are as with a router',
+packetScenario(
+  'ping, traceroute, closed ports and servers without a way are as with a router',
   async (t, lab) => {
     if (which('traceroute') === undefined) throw new Error('traceroute is missing: make deps');
     await lab.startDirectord('--debug', '--no-monitor', 'start');
     await addServices(lab, '-t', 80);
     await addServices(lab, '-u', 9999);
+    const nowhere = ['10.9.0.1', '[2001:db8:9::1]'];
+    const rules = [lab.vip, `[${lab.vip6}]`].flatMap((vip, at) => [
+      `-A -t ${vip}:81 -s rr`,
+      `-a -t ${vip}:81 -r ${nowhere[at] ?? ''}:81 -m`,
+    ]);
+    t.match(await lab.admInput(`${rules.join('\n')}\n`, '-R'), { code: 0, stderr: '' });
     for (const [address, director] of [
       [lab.vip, '10.1.0.1'],
       [lab.vip6, '2001:db8:1::1'],
@@ -52,9 +59,13 @@ scenario(
       const closed = `exec 3<>/dev/udp/${address}/9999; echo hello >&3; read -t 3 <&3`;
       const { stderr } = await lab.client.run(['bash', '-c', closed]);
       t.match(stderr, 'Connection refused', 'a closed UDP port of a real server refuses');
+
+      const unreachable = await lab.client.run(['bash', '-c', `exec 3<>/dev/tcp/${address}/81`], {
+        timeout: 5,
+      });
+      t.match(unreachable.stderr, 'No route to host', 'a real server that there is no way to');
     }
   },
-  { engine: 'packet' },
 );
 
 /**
@@ -126,9 +137,8 @@ for (const routing of ['nat', 'direct', 'tunnel'] as const) {
     t.same(mtus.slice(0, 2), behind, 'the client was told how large packets may be');
     t.notMatch(directord.stderr, /lost|dropped|could not be sent/);
   };
-  scenario(`narrow paths before and behind the director, by ${routing}`, body, {
+  packetScenario(`narrow paths before and behind the director, by ${routing}`, body, {
     routing,
-    engine: 'packet',
     offloads: 'off',
     far: true,
   });

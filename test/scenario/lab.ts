@@ -61,6 +61,7 @@ export class Lab {
   readonly directory: string;
   readonly client: Host;
   readonly director: Host;
+  readonly engine: 'relay' | 'packet' | 'ebpf';
   /** 10.3.0.2 behind the client; there only if it was asked for. */
   readonly far: Host;
   readonly servers: readonly WebServer[];
@@ -73,7 +74,6 @@ export class Lab {
   /** What one process may have open. */
   readonly openFiles: number;
   readonly env: NodeJS.ProcessEnv;
-  readonly #engine: 'relay' | 'packet' | 'ebpf';
   readonly #network: Network | undefined;
   readonly #running = new Set<Program>();
 
@@ -118,7 +118,7 @@ export class Lab {
       bridge = false,
       secondPort,
     } = options;
-    this.#engine = engine;
+    this.engine = engine;
     this.forwarding = methods[routing];
     const network = { routing, offloads, far, bridge };
     this.#network = kind === 'namespaces' ? new Network(`dl${id}-`, network) : undefined;
@@ -197,7 +197,7 @@ ${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line)
 
   /** Starts `directord -f` on the director; resolves when its control socket answers. */
   async startDirectord(...args: readonly string[]): Promise<Program> {
-    const program = this.director.start([directord, '-f', '--engine', this.#engine, ...args]);
+    const program = this.director.start([directord, '-f', '--engine', this.engine, ...args]);
     await waitFor(
       'directord to answer',
       10,
@@ -295,7 +295,8 @@ ${[...reals, `fallback=${this.fallback.endpoint} ${this.forwarding}`].map((line)
   }
 
   async #endTunnels(host: Host): Promise<void> {
-    const program = this.helper(host, 'decapsulate', guePort);
+    // with the ebpf engine packets keep what the kernel knows of them, also that a card is to finish them; raw sockets do not tell it
+    const program = this.helper(host, 'decapsulate', guePort, this.engine === 'ebpf' ? 'finish' : 'as-is');
     await waitFor(`${host.name} to end tunnels`, 10, () => {
       if (program.finished !== undefined) throw new Error(`decapsulate ended: ${program.finished.stderr}`);
       return program.lines().includes('ready');

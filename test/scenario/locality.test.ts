@@ -1,7 +1,7 @@
 import type { Lab } from './lab.ts';
 import { waitFor } from './lab.ts';
 import { helper } from './lab/paths.ts';
-import { scenario, tally } from './scenario.ts';
+import { packetScenario, scenario, tally } from './scenario.ts';
 
 /** Serves a folder named `director/www` on every address of the director. */
 async function startWebServer(lab: Lab): Promise<void> {
@@ -15,38 +15,34 @@ async function startWebServer(lab: Lab): Promise<void> {
   });
 }
 
-scenario(
-  'the director itself serves: as fallback, and as a real server',
-  async (t, lab) => {
-    await startWebServer(lab);
-    const reals = lab.servers.map(({ endpoint }) => `    real=${endpoint} masq\n`).join('');
-    const file = lab.writeConfig(
-      lab.usualConfig([]).replace(/ {4}fallback=.*\n/, `${reals}    fallback=127.0.0.1:80\n`),
-    );
-    await lab.startDirectord(file, 'start');
-    await lab.untilPool(lab.servers, 10);
-    t.same(tally(await lab.curl(3)), { rs1: 1, rs2: 1, rs3: 1 }, 'its own web server is not in the way');
+packetScenario('the director itself serves: as fallback, and as a real server', async (t, lab) => {
+  await startWebServer(lab);
+  const reals = lab.servers.map(({ endpoint }) => `    real=${endpoint} masq\n`).join('');
+  const file = lab.writeConfig(
+    lab.usualConfig([]).replace(/ {4}fallback=.*\n/, `${reals}    fallback=127.0.0.1:80\n`),
+  );
+  await lab.startDirectord(file, 'start');
+  await lab.untilPool(lab.servers, 10);
+  t.same(tally(await lab.curl(3)), { rs1: 1, rs2: 1, rs3: 1 }, 'its own web server is not in the way');
 
-    for (const server of lab.servers) server.remove('test.html');
-    await lab.untilPoolOf(['127.0.0.1:80'], 10);
-    t.same(await lab.curl(2), ['director', 'director'], 'without any real server the fallback answers');
-    const asked = await lab.curl(1, `http://${lab.vip}/client.html`);
-    t.same(asked, ['director 10.1.0.2'], 'and sees the client');
-    t.match((await lab.adm('-L', '-n')).stdout, /127\.0\.0\.1:80 +Route +1 +\d+ +[1-9]/, 'it is counted');
+  for (const server of lab.servers) server.remove('test.html');
+  await lab.untilPoolOf(['127.0.0.1:80'], 10);
+  t.same(await lab.curl(2), ['director', 'director'], 'without any real server the fallback answers');
+  const asked = await lab.curl(1, `http://${lab.vip}/client.html`);
+  t.same(asked, ['director 10.1.0.2'], 'and sees the client');
+  t.match((await lab.adm('-L', '-n')).stdout, /127\.0\.0\.1:80 +Route +1 +\d+ +[1-9]/, 'it is counted');
 
-    for (const server of lab.servers) server.write('test.html', 'OK\n');
-    await lab.untilPool(lab.servers, 10);
-    t.match(await lab.adm('-a', '-t', `${lab.vip}:80`, '-r', '10.2.0.1:80', '-g'), { code: 0, stderr: '' });
-    t.same(
-      tally(await lab.curl(8)),
-      { rs1: 2, rs2: 2, rs3: 2, director: 2 },
-      'as a real server it has its turn',
-    );
-  },
-  { engine: 'packet' },
-);
+  for (const server of lab.servers) server.write('test.html', 'OK\n');
+  await lab.untilPool(lab.servers, 10);
+  t.match(await lab.adm('-a', '-t', `${lab.vip}:80`, '-r', '10.2.0.1:80', '-g'), { code: 0, stderr: '' });
+  t.same(
+    tally(await lab.curl(8)),
+    { rs1: 2, rs2: 2, rs3: 2, director: 2 },
+    'as a real server it has its turn',
+  );
+});
 
-scenario(
+packetScenario(
   'a client on the network of the real servers: the log says why it hears nothing',
   async (t, lab) => {
     await lab.startDirectord(lab.writeConfig(lab.usualConfig(['real=10.2.0.11:80 masq'])), 'start');
@@ -65,9 +61,9 @@ scenario(
     t.match(lab.log(), line, 'and the log says why');
     t.same(await lab.curl(2), ['rs1', 'rs1'], 'others are served');
   },
-  { engine: 'packet' },
 );
 
+// of the ebpf engine selftest.test.ts and the stories show it
 scenario(
   'persistence keeps clients at their server',
   async (t, lab) => {

@@ -18,6 +18,12 @@ export function scenario(
   });
 }
 
+/** The same over each engine that forwards packets: nobody who uses them should be able to tell which it is. */
+export function packetScenario(...[name, body, options]: Parameters<typeof scenario>): void {
+  for (const engine of ['packet', 'ebpf'] as const)
+    scenario(`${name}, ${engine} engine`, body, { ...options, engine });
+}
+
 /** Counts equal words: `{ rs1: 2, rs2: 1 }`. */
 export function tally(words: readonly string[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};

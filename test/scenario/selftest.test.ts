@@ -99,6 +99,8 @@ const settings: readonly Required<Pick<LabOptions, 'engine' | 'routing'>>[] = [
   { engine: 'packet', routing: 'nat' },
   { engine: 'packet', routing: 'direct' },
   { engine: 'packet', routing: 'tunnel' },
+  { engine: 'ebpf', routing: 'nat' },
+  { engine: 'ebpf', routing: 'tunnel' },
 ];
 
 for (const setting of settings) {
@@ -151,7 +153,7 @@ for (const setting of settings) {
   scenario(`${setting.engine}, ${method}: a file goes through the virtual address`, body, setting);
 }
 
-for (const engine of ['relay', 'packet'] as const) {
+for (const engine of ['relay', 'packet', 'ebpf'] as const) {
   const body: Parameters<typeof scenario>[1] = async (t, lab) => {
     await open(lab);
     const service = `-t ${lab.vip}:80`;

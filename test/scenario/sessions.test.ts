@@ -1,6 +1,7 @@
 import type { Lab, Program } from './lab.ts';
 import { waitFor } from './lab.ts';
-import { scenario } from './scenario.ts';
+import type { scenario } from './scenario.ts';
+import { packetScenario } from './scenario.ts';
 
 /** What echo-clients says of its sessions. */
 interface Sessions {
@@ -91,7 +92,7 @@ for (const family of ['inet', 'inet6'] as const) {
     t.equal(directord.finished, undefined);
   };
   const name = family === 'inet' ? 'IPv4' : 'IPv6';
-  scenario(`${name} sessions outlive changes`, body, { engine: 'packet' });
+  packetScenario(`${name} sessions outlive changes`, body);
 }
 
 function config(lab: Lab, virtual: string, reals: readonly (string | undefined)[]): string {

@@ -1,5 +1,5 @@
 import { waitFor } from './lab.ts';
-import { scenario } from './scenario.ts';
+import { packetScenario } from './scenario.ts';
 
 const invite = (callId: string) => `INVITE sip:b@y SIP/2.0\r\nCall-ID: ${callId}\r\n\r\n`;
 
@@ -9,7 +9,7 @@ UDP 00:59  ASSURED     10.1.0.2:0         10.1.0.100:5060    10.2.0.11:5060   si
 UDP 00:59  ASSURED     10.1.0.2:0         10.1.0.100:5060    10.2.0.12:5060   sip                aaa@x
 `;
 
-scenario(
+packetScenario(
   'a SIP call stays with its server, whose answers come from the virtual address',
   async (t, lab) => {
     const servers = lab.servers.slice(0, 2);
@@ -44,5 +44,4 @@ scenario(
     const { stdout: ignored } = await lab.helper(lab.client, 'udp-ask', lab.vip, 5060, 'hello').exited;
     t.equal(ignored, '{"lost":true}\n', 'what is no call is dropped');
   },
-  { engine: 'packet' },
 );

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { MapType } from '../../src/platform/bpf/bpf-map.ts';
 import type { BpfMap } from '../../src/platform/bpf/bpf-map.ts';
 import { Settings } from '../../src/engines/ebpf/layout.ts';
-import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
+import type { LoadedObject } from '../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../src/engines/ebpf/program.ts';
 import type { TableSizes } from '../../src/engines/ebpf/table-sizes.ts';
 import { mapEntries } from '../../src/engines/ebpf/table-sizes.ts';
@@ -26,10 +26,10 @@ const objectPath = process.env['DIRECTORD_BPF_OBJECT'] ?? fileURLToPath(built);
 export const noObject = existsSync(objectPath) ? false : `${objectPath} is missing: make build`;
 
 export class DirectorSupply {
-  readonly #loaded = new Map<string, LoadedDirector>();
+  readonly #loaded = new Map<string, LoadedObject>();
 
   /** Empty; the one before of these limits is the same. */
-  director(limits: Story['limits']): LoadedDirector {
+  director(limits: Story['limits']): LoadedObject {
     const sizes = sizesFor(limits);
     const key = JSON.stringify(sizes);
     let director = this.#loaded.get(key);
@@ -64,7 +64,7 @@ function sizesFor(limits: Story['limits']): TableSizes {
 const filledAtLoad = new Set(['steps']);
 
 /** All maps as they were after loading. */
-function empty(director: LoadedDirector): void {
+function empty(director: LoadedObject): void {
   const mapped = new Set(Object.keys(mapEntries(director.sizes)));
   for (const name of director.object.mapNames) {
     if (name.startsWith('.') || filledAtLoad.has(name)) continue;

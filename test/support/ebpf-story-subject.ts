@@ -3,8 +3,9 @@
  * xdp_director passes on goes to tc_director, as on a real interface.
  */
 import { readVsSettings } from '../../src/engines/vs-settings.ts';
+import { setMssClamp } from '../../src/engines/ebpf/director-settings.ts';
 import { Host } from '../../src/engines/ebpf/host.ts';
-import { Server, Settings } from '../../src/engines/ebpf/layout.ts';
+import { Card, Server, Settings } from '../../src/engines/ebpf/layout.ts';
 import { MarkPrograms } from '../../src/engines/ebpf/mark-programs.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
@@ -99,11 +100,12 @@ class EbpfSubject implements Subject {
         throw new Error(message);
       },
     });
+    setMssClamp(director.view('settings'), story.mssClamp ?? false);
     this.#host = new Host({
       netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
-      cards: new DataView(director.view('cards'), 0, 256 * 16),
+      cards: new DataView(director.view('cards'), 0, 256 * Card.bytes),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
     });
     new MarkPrograms(director).enforce(storyMarks(story), netlink.links());

@@ -51,6 +51,8 @@ export interface Story {
   readonly mtu?: number;
   /** Of the connection table, where they are not far away; half-open ones: a power of two. IPVS has none. */
   readonly limits?: { readonly connections: number; readonly halfOpen: number };
+  /** Whether the director lowers what SYNs through tunnels tell: not of IPVS, so not in `test/stories`. */
+  readonly mssClamp?: boolean;
   /** Rules of the director's own iptables (ip6tables): they mark packets for fwmark services. */
   readonly iptables?: readonly string[];
   readonly ip6tables?: readonly string[];

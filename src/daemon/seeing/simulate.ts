@@ -6,7 +6,7 @@ import type { Link } from '../../platform/netlink.ts';
 import { Netlink } from '../../platform/netlink.ts';
 import type { User } from '../places.ts';
 import { findPins } from './find-pins.ts';
-import { answerJson, answerText } from './simulation-text.ts';
+import { answerJson, answerText, isDropped } from './simulation-text.ts';
 
 /** @returns the exit code: 0 when the packet goes to a server or a client, 1 when not */
 export function simulate(command: SimulateCommand, streams: Pick<Streams, 'out'>, user: User): number {
@@ -32,7 +32,7 @@ export function simulate(command: SimulateCommand, streams: Pick<Streams, 'out'>
       : answerText(question, answer, nameOf),
   );
   const goes = ['connection', 'reply', 'new', 'one-packet', 'begun'].includes(answer.outcome);
-  return goes && answer.way?.kind !== 'none' ? 0 : 1;
+  return goes && !isDropped(answer) && answer.way?.kind !== 'none' ? 0 : 1;
 }
 
 /** By which interface the packet comes: the one that is asked for, or the one by which this host would send to its source. */

@@ -22,8 +22,9 @@ export function answerText(question: Question, answer: Answer, nameOf: NameOf): 
   const lines = [`${protocol.toUpperCase()} ${ends}${kind}, in by ${question.interface}`];
   if (answer.ends) lines.push('the connection that there is ends with it');
   if (answer.mark !== 0) lines.push(`firewall mark ${answer.mark}`);
+  lines.push(...dropLines(answer));
   lines.push(...outcomeLines(answer, question));
-  if (answer.way !== undefined) lines.push(wayLine(answer.way, nameOf));
+  if (answer.way !== undefined) lines.push(...wayLines(answer.way, nameOf));
   return `${lines.map((line, at) => (at === 0 ? line : `  ${line}`)).join('\n')}\n`;
 }
 
@@ -35,6 +36,11 @@ function outcomeLines(answer: Answer, { command: { protocol, source } }: Questio
       return [`not forwarded: ${passedWords(answer, protocol)}`];
     case 'drop':
       return [`dropped: ${answer.dropped ?? ''}${service && ` (service ${service})`}`];
+    case 'unknown':
+      return [
+        `cannot be told: the service ${service} goes by the Call-ID in the packet's data (--pe sip), and a packet made of addresses has none`,
+        'a packet without one is dropped',
+      ];
     case 'refuse':
       return [
         `refused, the client gets ICMP port unreachable: no server of ${service} takes connections`,
@@ -100,16 +106,35 @@ function loads({ servers }: Answer): string {
   return `of ${servers.length} servers ${quiescent} have weight 0, ${overloaded} are overloaded or cannot be forwarded to`;
 }
 
-function wayLine(way: Way, nameOf: NameOf): string {
+/** Whether drop_packet takes this one. */
+export function isDropped({ dropPacket }: Answer): boolean {
+  return dropPacket?.next === 1;
+}
+
+function dropLines(answer: Answer): string[] {
+  if (answer.dropPacket === undefined) return [];
+  const { rate, next } = answer.dropPacket;
+  return [
+    isDropped(answer)
+      ? `dropped: drop_packet drops one new connection of ${rate}, and this is the one; else`
+      : `drop_packet drops one new connection of ${rate}, next number ${next} from this one on`,
+  ];
+}
+
+function wayLines(way: Way, nameOf: NameOf): string[] {
   switch (way.kind) {
     case 'local':
-      return 'which is this host';
+      return ['which is this host'];
     case 'none':
-      return `but there is no way: ${way.reason}`;
+      return [`but there is no way: ${way.reason}`];
     case 'hop': {
-      const { interfaceIndex, address, mac, mtu } = way.hop;
+      const { interfaceIndex, address, mac, mtu, overhead } = way.hop;
       const who = mac === undefined ? 'hardware address not known yet' : `at ${mac}`;
-      return `out by ${nameOf(interfaceIndex)}, next hop ${address} ${who}, MTU ${mtu}`;
+      const fits = `the tunnel's headers take ${overhead} bytes: longer packets than ${mtu - overhead} do not fit, and are cut, or their sender is told`;
+      return [
+        `out by ${nameOf(interfaceIndex)}, next hop ${address} ${who}, MTU ${mtu}`,
+        ...(overhead > 0 ? [fits] : []),
+      ];
     }
   }
 }
@@ -130,7 +155,8 @@ export function answerJson(
       ...(protocol === 'tcp' && { flags: flagWords(flags) }),
       interface: entrance,
     },
-    outcome: answer.outcome,
+    outcome: isDropped(answer) ? 'drop' : answer.outcome,
+    ...(isDropped(answer) && { reason: 'dropped by drop_packet' }),
     ...(answer.dropped !== undefined && { reason: answer.dropped }),
     ...(answer.passed !== undefined && { reason: answer.passed }),
     ...(answer.mark !== 0 && { mark: answer.mark }),
@@ -151,14 +177,15 @@ export function answerJson(
       },
     }),
     ...(answer.virtual !== undefined && { translated: formatEndpoint(answer.virtual, answer.port) }),
+    ...(answer.dropPacket !== undefined && { dropPacket: answer.dropPacket }),
     ...(answer.outcome === 'refuse' && { servers: answer.servers }),
     ...(way !== undefined && { way: way.kind === 'hop' ? { kind: way.kind, ...hopJson(way, nameOf) } : way }),
   };
 }
 
 function hopJson({ hop }: Extract<Way, { kind: 'hop' }>, nameOf: NameOf): object {
-  const { interfaceIndex, address, mac, mtu } = hop;
-  return { interface: nameOf(interfaceIndex), address, mac: mac ?? null, mtu };
+  const { interfaceIndex, address, mac, mtu, overhead } = hop;
+  return { interface: nameOf(interfaceIndex), address, mac: mac ?? null, mtu, room: mtu - overhead };
 }
 
 const letters = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG'];

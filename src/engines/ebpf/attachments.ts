@@ -12,7 +12,7 @@ import type { Link } from '../../platform/netlink.ts';
 import { captureLinks, ethernetLinks } from '../interfaces.ts';
 import type { AttachChoice, AttachMode, InterfaceFacts } from './attach-choice.ts';
 import { chooseAttachment } from './attach-choice.ts';
-import type { Pins } from './pins.ts';
+import type { PinnedAttachment, Pins } from './pins.ts';
 
 export interface AttachmentsParts {
   readonly xdp: BpfProgram;
@@ -49,10 +49,12 @@ export class Attachments {
     const loopback = links.filter((link) => link.loopback);
     const stays = new Set([...ethernetLinks(links), ...loopback].map(({ index }) => index));
     for (const [index, attached] of this.#attached) if (!stays.has(index)) this.#detach(index, attached);
-    for (const { interfaceIndex, path } of this.#parts.pins.attachments()) {
-      if (!stays.has(interfaceIndex)) openPinned(path)?.detach();
-    }
     const up = [...captureLinks(links), ...loopback.filter((link) => link.up)];
+    const comes = new Set(up.map(({ index }) => index));
+    for (const pinned of this.#parts.pins.attachments()) {
+      if (!stays.has(pinned.interfaceIndex)) openPinned(pinned.path)?.detach();
+      else if (!comes.has(pinned.interfaceIndex)) this.#renew(pinned);
+    }
     for (const link of up) this.#attach(link, links);
   }
 
@@ -119,6 +121,14 @@ export class Attachments {
       pinned?.close();
       attached.xdp = this.#attachXdp(link, choice, generic);
     }
+  }
+
+  /** On an interface that is down: when it comes up, no program of a former daemon goes on. */
+  #renew({ kind, path }: PinnedAttachment): void {
+    const attachment = openPinned(path);
+    if (attachment === undefined) return;
+    if (attachment.interfaceIndex !== 0) attachment.replace(this.#parts[kind === 'xdp' ? 'xdp' : 'tc']);
+    attachment.close();
   }
 
   #attachTc(index: number): Attachment {

@@ -6,7 +6,7 @@ import type { ServiceId, ServiceSettings, Timeouts } from '../../director/table.
 import { serviceFamily } from '../../director/table.ts';
 import { FTP } from '../service-facts.ts';
 import type { VsSettings } from '../vs-settings.ts';
-import { FlowTable, Settings } from './layout.ts';
+import { Settings } from './layout.ts';
 import { secondsOf, ticksOf } from './ticks.ts';
 
 const vsOffsets = {
@@ -30,14 +30,9 @@ const counters = [
   Settings.engines,
 ] as const;
 
-/** Of one family. */
-export interface Usage {
-  /** Slots; a connection of NAT has two. */
-  readonly full: number;
-  readonly half: number;
-  readonly templates: number;
-  /** Connections that found no room. */
-  readonly refused: number;
+/** SYNs through tunnels are told the largest segment that has room in them. @param memory of the map `settings` */
+export function setMssClamp(memory: ArrayBuffer, on: boolean): void {
+  new DataView(memory).setUint32(Settings.mssClamp, Number(on), true);
 }
 
 export class DirectorSettings {
@@ -105,18 +100,6 @@ export class DirectorSettings {
   /** Ticks to add to the kernel's clock. */
   get clock(): number {
     return this.#word(Settings.clock);
-  }
-
-  /** How full the tables are. */
-  usage(family: 4 | 6): Usage {
-    const first = family === 4 ? 0 : 3;
-    const used = (table: number): number => this.#word(Settings.used + 4 * (first + table));
-    return {
-      full: used(FlowTable.full),
-      half: used(FlowTable.half),
-      templates: used(FlowTable.templates),
-      refused: this.#word(Settings.refused + (family === 4 ? 0 : 4)),
-    };
   }
 
   #writeTimeouts(): void {

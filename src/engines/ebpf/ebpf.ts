@@ -9,19 +9,28 @@ import type { Family } from '../../util/ip.ts';
 import { serviceFamily } from '../../director/table.ts';
 import type { Verb } from '../../director/verbs.ts';
 import type { ConnectionPart } from '../child-protocol.ts';
-import type { AdoptedTable, Engine, EngineEvents, EngineReport, TakeConnections } from '../engine.ts';
+import type {
+  AdoptedTable,
+  Engine,
+  EngineEvents,
+  EngineReport,
+  TableFill,
+  TakeConnections,
+} from '../engine.ts';
 import { zeroCounters } from '../engine.ts';
 import { unpackReport } from '../packed-report.ts';
 import { readVsSettings } from '../vs-settings.ts';
 import type { AttachMode } from './attach-choice.ts';
 import { Attachments } from './attachments.ts';
+import { setMssClamp } from './director-settings.ts';
 import { Drops } from './drops.ts';
+import { tableFills } from './fill.ts';
 import { Host } from './host.ts';
-import { Server } from './layout.ts';
-import { loadPinned } from './load-pinned.ts';
+import { Card, Server } from './layout.ts';
+import { loadPinned, removePinned } from './load-pinned.ts';
 import { MarkKeeper } from './mark-keeper.ts';
+import type { PinnedDirector } from './pinned-programs.ts';
 import { Pins } from './pins.ts';
-import type { LoadedDirector } from './program.ts';
 import { refusal } from './refusal.ts';
 import { EbpfTable } from './table.ts';
 import { monotonicTicks } from './ticks.ts';
@@ -34,6 +43,8 @@ export interface EbpfOptions {
   readonly connections: number | undefined;
   /** `conn_reuse_mode=0` and the like; see {@link VsSettings}. */
   readonly sysctls: readonly string[];
+  /** Tunnels lower the largest segment that a SYN tells, to what has room in them. */
+  readonly mssClamp?: boolean;
   /** The compiled programs; without it those that are beside this file. */
   readonly object?: string;
 }
@@ -84,7 +95,7 @@ class EbpfEngine implements Engine {
       this.#running?.end();
       this.#running = undefined;
       // what forwards already goes on
-      if (!found) this.#pins.remove();
+      if (!found) removePinned(this.#pins, this.#events);
       throw error;
     }
   }
@@ -116,6 +127,10 @@ class EbpfEngine implements Engine {
       // others have their turn between two parts
       await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  tables(): readonly TableFill[] {
+    return this.#running?.fill() ?? [];
   }
 
   /** While there are services, forwarding goes on: a configuration with `cleanstop=yes` has deleted its own by now. */
@@ -150,7 +165,7 @@ class Running {
   readonly table: EbpfTable;
   readonly attachments: Attachments;
   readonly marks: MarkKeeper;
-  readonly #director: LoadedDirector;
+  readonly #director: PinnedDirector;
   readonly #host: Host;
   readonly #netlink = new Netlink();
   readonly #drops: Drops;
@@ -159,7 +174,7 @@ class Running {
   readonly #timers: NodeJS.Timeout[] = [];
   #nextLook = 0;
 
-  constructor(director: LoadedDirector, pins: Pins, options: EbpfOptions, events: EngineEvents) {
+  constructor(director: PinnedDirector, pins: Pins, options: EbpfOptions, events: EngineEvents) {
     const problem = (message: string): void => {
       events.problem(message);
     };
@@ -174,12 +189,16 @@ class Running {
       size: director.sizes,
       settings: readVsSettings(options.sysctls.join(' ')),
       problem,
+      serverComes: (slot) => {
+        this.#host.placeServer(slot);
+      },
     });
+    setMssClamp(director.view('settings'), options.mssClamp ?? false);
     this.#host = new Host({
       netlink: this.#netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
-      cards: new DataView(director.view('cards'), 0, 256 * 16),
+      cards: new DataView(director.view('cards'), 0, 256 * Card.bytes),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
       problem,
     });
@@ -201,6 +220,7 @@ class Running {
     startSweep(this.#director.program('sweep_start'));
     this.#admitOwnPackets();
     this.#refreshHost();
+    this.#director.keepOnlyThis();
     this.#events.info(`the ebpf engine is on ${this.attachments.describe()}`);
     const every = (milliseconds: number, what: () => void): void => {
       this.#timers.push(setInterval(what, milliseconds));
@@ -212,7 +232,8 @@ class Running {
       this.table.forgetRemains();
     });
     every(window, () => {
-      for (const message of this.#drops.news()) this.#events.problem(message);
+      const silent = this.table.unanswered((server, client) => this.#host.bypass(server, client));
+      for (const message of [...silent, ...this.#drops.news()]) this.#events.problem(message);
       this.marks.check();
     });
     const adopted = this.table.adopt();
@@ -222,12 +243,15 @@ class Running {
   }
 
   apply(verbs: readonly Verb[]): void {
+    this.#host.forgetPlaces();
     this.table.apply(verbs);
-    const servers = verbs.flatMap((verb) => ('destination' in verb ? [verb.destination.address] : []));
-    if (servers.length > 0) this.#host.refreshServers(new Set(servers));
     for (const verb of verbs)
       if (verb.verb === 'add-service') this.#checkRouting(serviceFamily(verb.service));
     if (verbs.some(changesMarks)) this.marks.servicesChanged();
+  }
+
+  fill(): readonly TableFill[] {
+    return tableFills(this.#director.view('settings'), (name) => this.#director.map(name).maxEntries);
   }
 
   /** Lets go of everything; what is attached and pinned stays. */

@@ -1,18 +1,9 @@
 /** How full the tables of the programs in the kernel are, and what they dropped, through what is pinned. */
 import { BpfMap } from '../../platform/bpf/bpf-map.ts';
+import type { TableFill } from '../engine.ts';
 import { dropWords } from './drops.ts';
 import { Settings, ways } from './layout.ts';
 import type { Pins } from './pins.ts';
-
-export interface TableFill {
-  readonly family: 4 | 6;
-  readonly what: 'connections' | 'half-open connections' | 'persistence templates';
-  /** Slots; a connection of NAT has two. As of some seconds ago. */
-  readonly used: number;
-  readonly slots: number;
-  /** Connections that found no room since the tables were made; of persistence templates and half-open ones nobody counts. */
-  readonly refused: number;
-}
 
 export interface Fill {
   readonly tables: readonly TableFill[];
@@ -28,18 +19,24 @@ const tables = [
 
 /** @throws BpfError when nothing is pinned */
 export function readFill(pins: Pick<Pins, 'map'>): Fill {
-  const settings = open(pins, 'settings', (map) => new DataView(map.view()));
-  const all = ([4, 6] as const).flatMap((family, block) =>
-    tables.map(([name, what], at): TableFill => {
-      const slots = ways * open(pins, `${name}${family}`, ({ maxEntries }) => maxEntries);
-      const used = settings.getUint32(Settings.used + 4 * (3 * block + at), true);
-      const refused = at === 0 ? settings.getUint32(Settings.refused + 4 * block, true) : 0;
-      return { family, what, used, slots, refused };
-    }),
-  );
+  const settings = open(pins, 'settings', (map) => map.view());
+  const filled = tableFills(settings, (name) => open(pins, name, ({ maxEntries }) => maxEntries));
   const counts = open(pins, 'drops', (map) => map.sumPerCpu());
   const drops = dropWords.map((words, reason) => [words, counts[reason] ?? 0] as const);
-  return { tables: all, drops: new Map(drops.filter(([, count]) => count > 0)) };
+  return { tables: filled, drops: new Map(drops.filter(([, count]) => count > 0)) };
+}
+
+/** @param settings memory of the map of that name @param buckets how many the map of this name has */
+export function tableFills(settings: ArrayBuffer, buckets: (name: string) => number): readonly TableFill[] {
+  const words = new DataView(settings);
+  return ([4, 6] as const).flatMap((family, block) =>
+    tables.map(([name, table], at): TableFill => {
+      const slots = ways * buckets(`${name}${family}`);
+      const used = words.getUint32(Settings.used + 4 * (3 * block + at), true);
+      const refused = at === 0 ? words.getUint32(Settings.refused + 4 * block, true) : 0;
+      return { family, table, used, slots, refused };
+    }),
+  );
 }
 
 function open<Result>(pins: Pick<Pins, 'map'>, name: string, look: (map: BpfMap) => Result): Result {

@@ -3,16 +3,13 @@
  * Kept up to date from netlink; routes and neighbours the programs ask for themselves.
  */
 import type { BpfMap } from '../../platform/bpf/bpf-map.ts';
-import type { InterfaceAddress, Link, Netlink } from '../../platform/netlink.ts';
+import type { InterfaceAddress, Link, Netlink, Route } from '../../platform/netlink.ts';
 import type { Address } from '../../util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
 import { ownAddresses } from '../interfaces.ts';
-import { Server, ServerFlag } from './layout.ts';
+import type { Bypass } from '../unanswered.ts';
+import { Card, Interface, Server, ServerFlag } from './layout.ts';
 
-/** struct interface: flags, address4, address6, mtu. */
-const interfaceBytes = 28;
-/** struct card: interface, mac. */
-const cardBytes = 16;
 const INTERFACE_XDP = 1;
 const INTERFACE_NO_ETHERNET = 2;
 
@@ -34,6 +31,8 @@ export class Host {
   readonly #parts: HostParts;
   readonly #own: MapContent;
   readonly #interfaces: MapContent;
+  /** Of servers that came since {@link forgetPlaces}: the services of a table have few servers, again and again. */
+  readonly #places = new Map<Address, ServerPlace>();
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -60,14 +59,16 @@ export class Host {
   /** Of two interfaces with the same low bits of their index the later one has the row: XDP leaves the other's packets to tc. */
   #setCards(links: readonly Link[]): void {
     const { cards } = this.#parts;
-    const rows = Math.floor(cards.byteLength / cardBytes);
+    const rows = Math.floor(cards.byteLength / Card.bytes);
     const cardOf = new Map(links.map((link) => [link.index % rows, link]));
     for (let row = 0; row < rows; row++) {
       const link = cardOf.get(row);
-      if (link === undefined) cards.setUint32(row * cardBytes, 0, true);
+      if (link === undefined) cards.setUint32(row * Card.bytes, 0, true);
       else {
-        new Uint8Array(cards.buffer, cards.byteOffset + row * cardBytes + 4, 6).set(link.mac.subarray(0, 6));
-        cards.setUint32(row * cardBytes, link.index, true);
+        new Uint8Array(cards.buffer, cards.byteOffset + row * Card.bytes + Card.mac, 6).set(
+          link.mac.subarray(0, 6),
+        );
+        cards.setUint32(row * Card.bytes, link.index, true);
       }
     }
   }
@@ -78,21 +79,44 @@ export class Host {
     return all.slice(0, room);
   }
 
-  /** Of every destination, or of those with one of these addresses: whether it is this host, and from which address tunnels go to it. */
-  refreshServers(only?: ReadonlySet<Address>): void {
+  /** Of every destination: whether it is this host, and from which address tunnels go to it. */
+  refreshServers(): void {
+    this.forgetPlaces();
+    const { servers } = this.#parts;
+    for (let slot = 0; (slot + 1) * Server.bytes <= servers.byteLength; slot++) this.placeServer(slot);
+    this.forgetPlaces();
+  }
+
+  /** The same of one. It may be asked about thousands at a time: what the kernel said holds until {@link forgetPlaces}. */
+  placeServer(slot: number): void {
     const { servers, netlink } = this.#parts;
-    const known = new Map<Address, ServerPlace>();
-    for (let at = 0; at + Server.bytes <= servers.byteLength; at += Server.bytes) {
-      const family = servers.getUint8(at + Server.family);
-      if (family === 0) continue;
-      const bytes = new Uint8Array(servers.buffer, servers.byteOffset + at, family === 4 ? 4 : 16);
-      const address = formatAddress(bytes);
-      if (only?.has(address) === false) continue;
-      let place = known.get(address);
-      if (place === undefined) known.set(address, (place = placeOf(netlink, address)));
-      servers.setUint32(at + Server.flags, place.flags, true);
-      new Uint8Array(servers.buffer, servers.byteOffset + at + Server.source, 16).set(place.source);
-    }
+    const at = slot * Server.bytes;
+    const family = servers.getUint8(at + Server.family);
+    if (family === 0) return;
+    const address = formatAddress(
+      new Uint8Array(servers.buffer, servers.byteOffset + at, family === 4 ? 4 : 16),
+    );
+    let place = this.#places.get(address);
+    if (place === undefined) this.#places.set(address, (place = placeOf(netlink, address)));
+    servers.setUint32(at + Server.flags, place.flags, true);
+    new Uint8Array(servers.buffer, servers.byteOffset + at + Server.source, 16).set(place.source);
+  }
+
+  /** The kernel is asked anew. */
+  forgetPlaces(): void {
+    this.#places.clear();
+  }
+
+  /** Why replies of a server to a client may not come through this host. */
+  bypass(server: Address, client: Address): Bypass {
+    const { netlink } = this.#parts;
+    const [to, from] = [netlink.route(server), netlink.route(client)];
+    if (to?.kind === 'local') return 'itself';
+    const onLink = (route: Route | undefined): boolean =>
+      route?.kind === 'unicast' && route.gateway === undefined;
+    return onLink(to) && onLink(from) && to?.interfaceIndex === from?.interfaceIndex
+      ? 'neighbours'
+      : 'unknown';
   }
 }
 
@@ -157,7 +181,7 @@ function addressKey(address: Address): Buffer {
 
 /** The address that the host speaks from where the interface has none is another interface's, as with the kernel. */
 function interfaceValue(link: Link, addresses: readonly InterfaceAddress[], redirectable: boolean): Buffer {
-  const value = Buffer.alloc(interfaceBytes);
+  const value = Buffer.alloc(Interface.bytes);
   value.writeUInt32LE(
     (redirectable ? INTERFACE_XDP : 0) | (link.ethernet || link.loopback ? 0 : INTERFACE_NO_ETHERNET),
     0,

@@ -35,9 +35,16 @@ export const Server = {
   pathMtuTick: 52,
   serial: 56,
   source: 60,
+  unanswered: 76,
+  unansweredClient: 80,
 } as const;
 
 export const ServerFlag = { local: 1, loopback: 2 } as const;
+
+/** A row of the map `cards`; six bytes at its end are spare. */
+export const Card = { bytes: 16, interface: 0, mac: 4 } as const;
+
+export const Interface = { bytes: 28, flags: 0, address4: 4, address6: 8, mtu: 24 } as const;
 
 export const Life = { free: 0, taken: 1, live: 2 } as const;
 
@@ -205,10 +212,10 @@ export const mostMarkRules = 512;
 export const slotTableEntries = 4096;
 
 /** What stays out of every record; for the names of pins, so that programs never meet records of another version. */
-const revision = 1;
+const revision = 2;
 
 /** Differs when any record does. */
-export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Flow, Flow6, ways, Endpoint, Traffic, Settings, Capturing, Captured, TemplateName, TemplateData, MarkRule, MarkRuleKind, mostMarkRules]))}`;
+export const layoutVersion = `${revision}-${fingerprint(JSON.stringify([Rules, Server, Card, Interface, Flow, Flow6, ways, Endpoint, Traffic, Settings, Capturing, Captured, TemplateName, TemplateData, MarkRule, MarkRuleKind, mostMarkRules]))}`;
 
 /** FNV-1a. */
 function fingerprint(text: string): string {

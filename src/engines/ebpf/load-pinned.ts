@@ -1,14 +1,16 @@
 /** The engine's programs in the kernel, over the maps that a daemon before this one has pinned, where there are such. */
-import { readlinkSync, rmSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { PinMismatchError } from '../../platform/bpf/bpf-object.ts';
 import { ensureBpffs } from '../../platform/bpf/bpffs.ts';
 import { probeBpf } from '../../platform/bpf/probe.ts';
+import { acceptOwnPackets } from '../../platform/own-packets.ts';
 import type { EngineEvents } from '../engine.ts';
-import { pinnedConnections, pinnedSizes, sizesFor } from './pinned-table.ts';
+import type { PinnedDirector } from './pinned-programs.ts';
+import { pinPrograms, takePinned } from './pinned-programs.ts';
+import { pinnedConnections, pinnedOwnPackets, pinnedSizes, sizesFor } from './pinned-table.ts';
 import type { Pins } from './pins.ts';
 import { bpffs } from './pins.ts';
-import type { LoadedDirector } from './program.ts';
-import { loadDirector } from './program.ts';
+import { directorObject, loadDirector } from './program.ts';
 import type { TableSizes } from './table-sizes.ts';
 import { bucketCounts } from './table-sizes.ts';
 
@@ -19,16 +21,15 @@ export interface LoadPinnedOptions {
 }
 
 /** What other versions of directord have pinned is gone then. @throws with a message for people */
-export function loadPinned(pins: Pins, options: LoadPinnedOptions, events: EngineEvents): LoadedDirector {
+export function loadPinned(pins: Pins, options: LoadPinnedOptions, events: EngineEvents): PinnedDirector {
   const usable = probeBpf();
   if (!usable.available) throw new Error(`the ebpf engine cannot run here: ${usable.reason}`);
   mountBpffs(events);
   const others = pins.otherLayouts().map((other) => ({ other, loss: lost(other) }));
   const director = load(pins, options, events);
-  pinForCommands(director, pins);
   for (const { other, loss } of others) {
     events.problem(`the table of another version of directord cannot be gone on with${loss}`);
-    other.remove();
+    removePinned(other, events);
   }
   return director;
 }
@@ -42,11 +43,14 @@ export function lost(pins: Pick<Pins, 'map'>): string {
     : `: its connections (${connections}) are lost`;
 }
 
-/** In place of those of the daemon before. */
-function pinForCommands(director: LoadedDirector, pins: Pick<Pins, 'program'>): void {
-  for (const name of ['simulate']) {
-    rmSync(pins.program(name), { force: true });
-    director.program(name).pin(pins.program(name));
+/** All that is pinned, what is attached, and what was changed on this host for it. */
+export function removePinned(pins: Pins, events: Pick<EngineEvents, 'info'>): void {
+  const changed = pinnedOwnPackets(pins);
+  pins.remove();
+  try {
+    if (changed) acceptOwnPackets(false);
+  } catch (error) {
+    events.info(`loopback goes on taking this host's own packets: ${(error as Error).message}`);
   }
 }
 
@@ -61,7 +65,14 @@ function mountBpffs(events: EngineEvents): void {
   );
 }
 
-function load(pins: Pins, { connections, object }: LoadPinnedOptions, events: EngineEvents): LoadedDirector {
+/** Only tests run it. */
+const without = ['sweep'];
+
+function load(
+  pins: Pins,
+  { connections, object = directorObject }: LoadPinnedOptions,
+  events: EngineEvents,
+): PinnedDirector {
   const wanted = sizesFor(connections);
   const present = pins.exist ? pinnedSizes(pins) : undefined;
   if (present !== undefined && connections !== undefined && !sameRoom(wanted, present)) {
@@ -69,16 +80,18 @@ function load(pins: Pins, { connections, object }: LoadPinnedOptions, events: En
       `--connections ${connections}: the table in the kernel has room for ${present.connections[4]}, and stays until directord stops with an empty one`,
     );
   }
-  const loadWith = (sizes: TableSizes): LoadedDirector => {
+  const loadWith = (sizes: TableSizes): PinnedDirector => {
     pins.prepare();
-    return loadDirector({ sizes, pins: pins.directory, ...(object !== undefined && { object }) });
+    return pinPrograms(loadDirector({ sizes, pins: pins.directory, object, without }), pins, object);
   };
+  const taken = present && takePinned(pins, object, present);
+  if (taken !== undefined) return taken;
   try {
     return loadWith(present ?? wanted);
   } catch (error) {
     if (!(error instanceof PinMismatchError)) throw error;
     events.problem(`the table in the kernel cannot be gone on with${lost(pins)}: ${error.message}`);
-    pins.remove();
+    removePinned(pins, events);
     return loadWith(wanted);
   }
 }

@@ -42,11 +42,23 @@ export function pinnedSizes(pins: Pick<Pins, 'map'>): TableSizes | undefined {
 /** Slots that connections take: of one by NAT two. Undefined where it cannot be told, of maps of another layout. */
 export function pinnedConnections(pins: Pick<Pins, 'map'>): number | undefined {
   if (!existsSync(pins.map('settings'))) return 0;
+  const value = pinnedSettings(pins);
+  if (value === undefined) return undefined;
+  return connectionTables.reduce((sum, table) => sum + value.readUInt32LE(Settings.used + 4 * table), 0);
+}
+
+/** Whether a daemon has changed `accept_local` for them; of maps of another layout as far as can be told. */
+export function pinnedOwnPackets(pins: Pick<Pins, 'map'>): boolean {
+  return (pinnedSettings(pins)?.readUInt32LE(Settings.ownPackets) ?? 0) !== 0;
+}
+
+/** Undefined when there are none, or they are not as they are here. */
+function pinnedSettings(pins: Pick<Pins, 'map'>): Buffer | undefined {
+  if (!existsSync(pins.map('settings'))) return undefined;
   const settings = BpfMap.openPinned(pins.map('settings'));
   const value = settings.lookup(Buffer.alloc(4));
   settings.close();
-  if (value?.length !== Settings.bytes) return undefined;
-  return connectionTables.reduce((sum, table) => sum + value.readUInt32LE(Settings.used + 4 * table), 0);
+  return value?.length === Settings.bytes ? value : undefined;
 }
 
 /** Full and half-open ones of IPv4, then of IPv6; templates are no connections. */

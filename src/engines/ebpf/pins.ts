@@ -1,8 +1,9 @@
 /**
  * Where the engine keeps what must outlive the daemon: `BPFFS/directord/LAYOUT/INSTANCE/` has the maps by their names, below `links/`
- * what is attached to interfaces, below `programs/` what is only run by commands. A daemon goes on with maps of its own layout only.
+ * what is attached to interfaces, below `programs/` a folder for each load of the programs. A daemon goes on with maps of its own layout
+ * only.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { layoutVersion } from './layout.ts';
 
@@ -64,8 +65,35 @@ export class Pins {
     return join(this.directory, name);
   }
 
+  /** Names of the maps that are there, in order. */
+  maps(): readonly string[] {
+    if (!this.exist) return [];
+    const entries = readdirSync(this.directory, { withFileTypes: true });
+    return entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort();
+  }
+
+  /** Folders of programs. @param name that they were made with; of any when left out */
+  loads(name = ''): readonly string[] {
+    if (!existsSync(this.#programs)) return [];
+    return readdirSync(this.#programs)
+      .filter((folder) => folder.startsWith(name))
+      .map((folder) => join(this.#programs, folder));
+  }
+
+  /** Makes a folder for programs, beside others of this name. @returns its path */
+  makeLoad(name: string): string {
+    return mkdtempSync(join(this.#programs, `${name}-`));
+  }
+
+  /** Removes the folders of programs but this one. */
+  keepLoad(path: string): void {
+    for (const folder of this.loads()) if (folder !== path) removeTree(folder);
+  }
+
+  /** Of any load that has it. */
   program(name: string): string {
-    return join(this.#programs, name);
+    const paths = this.loads().map((folder) => join(folder, name));
+    return paths.find((path) => existsSync(path)) ?? join(this.#programs, name);
   }
 
   attachment(kind: PinnedKind, interfaceIndex: number): string {

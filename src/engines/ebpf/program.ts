@@ -26,12 +26,11 @@ export interface LoadOptions {
   /** Directory in a bpffs. What is pinned there must be of these sizes: see {@link PinMismatchError}. Without it nothing is pinned. */
   readonly pins?: string;
   readonly object?: string;
-  /** The programs to load; all when left out. */
-  readonly programs?: readonly string[];
+  /** Programs that are not loaded. */
+  readonly without?: readonly string[];
 }
 
 export interface LoadedDirector {
-  readonly object: BpfObject;
   readonly sizes: TableSizes;
   /** For {@link Pool}. */
   readonly pool: ArrayBuffer;
@@ -43,19 +42,26 @@ export interface LoadedDirector {
   close(): void;
 }
 
+export interface LoadedObject extends LoadedDirector {
+  readonly object: BpfObject;
+}
+
+/** By these the programs of one load hand packets on to each other: of another version they would not understand them. */
+const ofOneLoad: ReadonlySet<string> = new Set(['steps', 'errands']);
+
 /** @throws BpfError, or PinMismatchError, with a message for people */
 export function loadDirector({
   sizes,
   pins,
   object: path = directorObject,
-  programs,
-}: LoadOptions): LoadedDirector {
+  without,
+}: LoadOptions): LoadedObject {
   const seed = pinnedSeed(pins) ?? randomBytes(8);
   const object = BpfObject.open(path, {
     mapSizes: mapEntries(sizes),
     constants: constants(sizes, seed),
-    ...(programs && { programs }),
-    ...(pins !== undefined && { pinDirectory: pins }),
+    ...(without && { without }),
+    ...(pins !== undefined && { pinDirectory: pins, pinned: (name) => !ofOneLoad.has(name) }),
   });
   try {
     object.load();
@@ -75,6 +81,14 @@ export function loadDirector({
     object.close();
     throw error;
   }
+}
+
+/** What a load over maps that are pinned is told; by itself each time otherwise. */
+export function constantsOver(
+  pins: string,
+  sizes: TableSizes,
+): Readonly<Record<string, number | Uint8Array>> {
+  return constants(sizes, pinnedSeed(pins) ?? randomBytes(8));
 }
 
 function constants(sizes: TableSizes, seed: Uint8Array): Readonly<Record<string, number | Uint8Array>> {

@@ -3,7 +3,7 @@ import { openPinned } from '../../platform/bpf/bpf-link.ts';
 import { Netlink } from '../../platform/netlink.ts';
 import type { EngineEvents } from '../engine.ts';
 import { detachFilters } from './attachments.ts';
-import { lost } from './load-pinned.ts';
+import { lost, removePinned } from './load-pinned.ts';
 import { Pins } from './pins.ts';
 
 export function removeEbpf(instance: string, events: Pick<EngineEvents, 'info'>): void {
@@ -15,6 +15,6 @@ export function removeEbpf(instance: string, events: Pick<EngineEvents, 'info'>)
     netlink.close();
     // the kernel takes its time with links that are only unpinned
     for (const { path } of pins.attachments()) openPinned(path)?.detach();
-    pins.remove();
+    removePinned(pins, events);
   }
 }

@@ -27,11 +27,13 @@ const checksums: readonly Tunnel['checksum'][] = ['nocsum', 'csum', 'remcsum'];
 export class ServerRecords {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
 
   /** @param memory of the map `servers` */
   constructor(memory: ArrayBuffer) {
     this.#view = new DataView(memory);
     this.#bytes = new Uint8Array(memory);
+    this.#words = new Uint32Array(memory);
   }
 
   /** A slot starts a new life. */
@@ -57,6 +59,20 @@ export class ServerRecords {
   /** Of the service that the destination belongs, or belonged, to. */
   serial(slot: number): number {
     return this.#view.getUint32(slot * Server.bytes + Server.serial, true);
+  }
+
+  /** How often clients asked it again and had no reply, since the last call, and the last of them; undefined for never. */
+  takeUnanswered(slot: number): { readonly times: number; readonly client: Address } | undefined {
+    const at = slot * Server.bytes;
+    const times = Atomics.exchange(this.#words, (at + Server.unanswered) / 4, 0);
+    if (times === 0) return undefined;
+    const family = this.#view.getUint8(at + Server.family);
+    return { times, client: this.#address(at + Server.unansweredClient, family) };
+  }
+
+  address(slot: number): Address {
+    const at = slot * Server.bytes;
+    return this.#address(at + Server.address, this.#view.getUint8(at + Server.family));
   }
 
   /** The destination in this slot; undefined when its record was never finished. */

@@ -11,9 +11,10 @@ import { NONE, Pool } from '../../scheduling/pool.ts';
 import { schedulerAt } from '../../scheduling/registry.ts';
 import type { Address } from '../../util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
+import { overhead } from '../../wire/encapsulation.ts';
 import { ipHeaderLength, sealIpv4, writeIpHeader } from '../../wire/ip-header.ts';
 import { dropWords } from './drops.ts';
-import { noSlot, outcomes, passings, Simulated } from './layout.ts';
+import { noSlot, outcomes, passings, Settings, Simulated } from './layout.ts';
 import { pinnedSizes } from './pinned-table.ts';
 import type { Pins } from './pins.ts';
 import { ServerRecords } from './server-records.ts';
@@ -46,7 +47,10 @@ const noWays: ReadonlyMap<number, string> = new Map([
 
 export interface NextHop {
   readonly interfaceIndex: number;
+  /** Bytes of the longest packet that leaves there. */
   readonly mtu: number;
+  /** Bytes of it that a tunnel's headers take. */
+  readonly overhead: number;
   /** The gateway, or whoever the packet is for. */
   readonly address: Address;
   /** Undefined: nobody has asked for it yet, or nobody answers. */
@@ -67,7 +71,8 @@ export interface Load {
 }
 
 export interface Answer {
-  readonly outcome: (typeof outcomes)[number];
+  /** `unknown`: the server hangs on data that the packet would have. */
+  readonly outcome: (typeof outcomes)[number] | 'unknown';
   /** Of a drop: why. */
   readonly dropped: string | undefined;
   /** Of a packet that is left to this host. */
@@ -87,6 +92,8 @@ export interface Answer {
   /** Seconds that the client's persistence template has left; 0 where connections keep it. */
   readonly template: number | undefined;
   readonly way: Way | undefined;
+  /** With the sysctl drop_packet: of how many new connections one is dropped, and which is the next, 1 for this one. */
+  readonly dropPacket: { readonly rate: number; readonly next: number } | undefined;
   /** Of a refusal: what each server of the service is like. */
   readonly servers: readonly Load[];
 }
@@ -148,6 +155,7 @@ class Reader {
   readonly #pool: Pool;
   readonly #rules: ServiceRules;
   readonly #servers: ServerRecords;
+  readonly #settings: DataView;
 
   constructor(pins: Pick<Pins, 'map'>, made: MadePacket, data: Buffer) {
     const sizes = pinnedSizes(pins);
@@ -157,10 +165,11 @@ class Reader {
     this.#pool = new Pool(view(pins, 'pool'), sizes);
     this.#rules = new ServiceRules(view(pins, 'rules'), sizes.services);
     this.#servers = new ServerRecords(view(pins, 'servers'));
+    this.#settings = new DataView(view(pins, 'settings'));
   }
 
   answer(): Answer {
-    const outcome = outcomes[this.#word(Simulated.outcome)] ?? 'pass';
+    const outcome = this.#outcome();
     const service = this.#slot(Simulated.service);
     const server = this.#slot(Simulated.server);
     const known = service === undefined ? undefined : this.#rules.read(service, this.#pool);
@@ -184,12 +193,34 @@ class Reader {
         : undefined,
       ends: this.#word(Simulated.ended) !== 0,
       template: this.#word(Simulated.hasTemplate) === 0 ? undefined : left(Simulated.templateLeft),
-      way: this.#way(),
+      way: this.#way(server),
+      dropPacket: opening.has(outcome) ? this.#dropPacket() : undefined,
       servers: outcome === 'refuse' && service !== undefined ? this.#serversOf(service) : [],
     };
   }
 
-  #way(): Way | undefined {
+  #outcome(): Answer['outcome'] {
+    const outcome = outcomes[this.#word(Simulated.outcome)] ?? 'pass';
+    const reason = dropWords[this.#word(Simulated.reason)];
+    return outcome === 'drop' && reason === noEngineData ? 'unknown' : outcome;
+  }
+
+  #dropPacket(): Answer['dropPacket'] {
+    const word = (at: number): number => this.#settings.getInt32(at, true);
+    if (word(Settings.dropPacket) !== always) return undefined;
+    return { rate: word(Settings.amDroprate), next: Math.max(1, word(Settings.untilDrop)) };
+  }
+
+  /** Of the tunnel to the server that the packet goes to. */
+  #overhead(slot: number | undefined): number {
+    const destination = slot === undefined ? undefined : this.#servers.read(slot, this.#pool);
+    if (destination?.forwarding !== 'ipip' || this.#word(Simulated.method) !== tunnelMethod) return 0;
+    const { id, tunnel } = destination;
+    const family = familyOf(id.address) === 'inet' ? 4 : 6;
+    return overhead({ kind: tunnel.type, family, checksum: tunnel.checksum !== 'nocsum' });
+  }
+
+  #way(server: number | undefined): Way | undefined {
     const route = this.#data.readInt32LE(Simulated.route);
     if (route === -1) return undefined;
     if (route === localRoute) return { kind: 'local' };
@@ -199,6 +230,7 @@ class Reader {
     const hop = {
       interfaceIndex: this.#word(Simulated.interface),
       mtu: this.#word(Simulated.mtu),
+      overhead: this.#overhead(server),
       address: this.#address(Simulated.next, family),
       mac:
         this.#word(Simulated.knowsNeighbour) === 0
@@ -242,6 +274,17 @@ class Reader {
     return formatAddress(this.#data.subarray(at, at + (family === 'inet' ? 4 : 16)));
   }
 }
+
+const noEngineData: (typeof dropWords)[number] = 'without what the persistence engine looks for';
+
+/** What drop_packet is asked about: packets that find a service, and no connection. */
+const opening: ReadonlySet<Answer['outcome']> = new Set(['new', 'one-packet', 'refuse', 'unknown']);
+
+/** Of drop_packet: IPVS's other modes drop when memory runs out, and here it cannot. */
+const always = 3;
+
+/** enum method */
+const tunnelMethod = 2;
 
 /** BPF_FIB_LKUP_RET_NOT_FWDED */
 const localRoute = 4;

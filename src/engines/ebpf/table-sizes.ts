@@ -3,6 +3,9 @@ import { Pool } from '../../scheduling/pool.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import { Flow, Flow6, Rules, Server, Settings, Traffic, ways } from './layout.ts';
 
+/** GROUP of bpf/types.h. */
+const bucketsInGroup = 64;
+
 export interface PerFamily {
   readonly 4: number;
   readonly 6: number;
@@ -43,6 +46,7 @@ export function mapEntries(sizes: TableSizes): Readonly<Record<string, number>> 
   const buckets = bucketCounts(sizes);
   return {
     ...buckets,
+    groups: Math.ceil(Math.max(...Object.values(buckets)) / bucketsInGroup),
     template_data: (buckets.templates4 + buckets.templates6) * (ways / 2),
     pool: 1 + services + destinations,
     rules: services,

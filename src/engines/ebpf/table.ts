@@ -7,16 +7,18 @@ import type { Verb } from '../../director/verbs.ts';
 import { acceptOwnPackets } from '../../platform/own-packets.ts';
 import type { PoolSize } from '../../scheduling/pool.ts';
 import { Pool } from '../../scheduling/pool.ts';
+import type { Address } from '../../util/ip.ts';
 import type { ConnectionPart } from '../child-protocol.ts';
 import type { AdoptedTable, ConnectionEntry } from '../engine.ts';
 import type { MarkService } from '../marks/marks.ts';
 import type { PackedReport } from '../packed-report.ts';
 import type { PoolDestination, PoolService } from '../pool-table.ts';
 import { PoolTable } from '../pool-table.ts';
+import type { Bypass } from '../unanswered.ts';
+import { Unanswered } from '../unanswered.ts';
 import type { VsSettings } from '../vs-settings.ts';
 import { BeginningServers } from './beginning-servers.ts';
 import { Counting } from './counting.ts';
-import type { Usage } from './director-settings.ts';
 import { DirectorSettings } from './director-settings.ts';
 import { RealEndpoints, ServiceEndpoints } from './endpoints.ts';
 import { FlowRows } from './flow-rows.ts';
@@ -35,6 +37,8 @@ export interface EbpfTableOptions {
   readonly size: PoolSize;
   readonly settings: VsSettings;
   problem(message: string): void;
+  /** The slot has a server's address, and is not picked yet. */
+  serverComes?(slot: number): void;
 }
 
 export class EbpfTable {
@@ -126,6 +130,18 @@ export class EbpfTable {
     this.#settings.setVsSettings(settings);
   }
 
+  /** Of servers whose replies did not come since the last call: lines for the log. */
+  unanswered(bypass: (server: Address, client: Address) => Bypass): string[] {
+    const unanswered = new Unanswered();
+    for (const slot of this.#present) {
+      const found = this.#servers.takeUnanswered(slot);
+      if (found === undefined) continue;
+      const { client, times } = found;
+      unanswered.note(slot, () => client, bypass(this.#servers.address(slot), client), times);
+    }
+    return unanswered.lines((slot) => this.#table.nameOf(slot));
+  }
+
   report(): PackedReport {
     return this.#counting.report();
   }
@@ -143,11 +159,6 @@ export class EbpfTable {
   /** Connections that carry traffic. It looks at every slot: some milliseconds. */
   established(now = monotonicTicks()): number {
     return this.#flows.established(now + this.#settings.clock);
-  }
-
-  /** How full the tables of connections are. */
-  usage(family: 4 | 6): Usage {
-    return this.#settings.usage(family);
   }
 
   /** Forgets deleted destinations that no connection refers to any more; to be called about once a second. */
@@ -217,6 +228,7 @@ export class EbpfTable {
         const { slot, id, settings } = destination;
         if (revived) this.#counting.destinationRevived(slot);
         this.#servers.set(slot, id, settings, this.#rules.serial(service.slot));
+        this.#options.serverComes?.(slot);
         if (!this.#present.has(slot)) this.#realEndpoints.add(service.id, id);
         this.#present.add(slot);
       },

@@ -25,8 +25,8 @@ import { captureLinks, ownAddresses } from '../interfaces.ts';
 import { Interfaces } from './capture/captured-interfaces.ts';
 import { NextHops } from './hops/next-hops.ts';
 import { PacketTable } from './packet-table.ts';
-import { Unanswered } from './unanswered.ts';
 import { dropReasons, Verdict } from './forwarding/verdict.ts';
+import { Unanswered } from '../unanswered.ts';
 import { readVsSettings } from '../vs-settings.ts';
 
 const size: PoolSize = { services: 16384, destinations: 65536 };

@@ -186,6 +186,7 @@ class BpfLink implements Attachment {
   }
 
   replace(program: BpfProgram): void {
+    if (this.programId === program.id) return;
     attempt(`putting the program ${program.name} in its predecessor's place`, () =>
       libbpf().bpf_link_update(this.#fd, program.fd, null),
     );

@@ -19,8 +19,8 @@ export interface ObjectOptions {
   readonly mapSizes?: Readonly<Record<string, number>>;
   /** Initial values of global variables, by name: `const volatile` ones are constants for the verifier. */
   readonly constants?: Readonly<Record<string, Constant>>;
-  /** The programs to load; all when left out. */
-  readonly programs?: readonly string[];
+  /** Programs that are not loaded. */
+  readonly without?: readonly string[];
   /** A directory in a bpffs: maps that are pinned there are used, the others are created and pinned there by {@link BpfObject.load}. */
   readonly pinDirectory?: string;
   /** Which maps are pinned; all but .rodata, .data and .bss when left out. */
@@ -133,23 +133,19 @@ export class BpfObject {
   }
 
   #prepare(options: ObjectOptions): void {
-    const { mapSizes = {}, constants = {}, programs, pinDirectory, pinned = () => true } = options;
+    const { mapSizes = {}, constants = {}, without = [], pinDirectory, pinned = () => true } = options;
     for (const [name, entries] of Object.entries(mapSizes)) {
       const map = this.#named('map', name, this.#eachMap());
       attempt(`setting the size of the map ${name}`, () => libbpf().bpf_map__set_max_entries(map, entries));
     }
     for (const [name, value] of Object.entries(constants)) this.#setVariable(name, value);
-    if (programs !== undefined) this.#loadOnly(programs);
+    for (const name of without) this.#leaveOut(name);
     if (pinDirectory !== undefined) this.#pinMaps(pinDirectory, pinned);
   }
 
-  #loadOnly(programs: readonly string[]): void {
-    for (const name of programs) this.#named('program', name, this.#eachProgram());
-    for (const [name, pointer] of this.#eachProgram()) {
-      attempt(`choosing the program ${name}`, () =>
-        libbpf().bpf_program__set_autoload(pointer, programs.includes(name)),
-      );
-    }
+  #leaveOut(name: string): void {
+    const program = this.#named('program', name, this.#eachProgram());
+    attempt(`leaving out the program ${name}`, () => libbpf().bpf_program__set_autoload(program, false));
   }
 
   #pinMaps(directory: string, pinned: (name: string) => boolean): void {

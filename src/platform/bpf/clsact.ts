@@ -68,6 +68,7 @@ class ClsactFilter implements Attachment {
 
   /** The kernel exchanges a filter of the same place in one step. */
   replace(program: BpfProgram): void {
+    if (this.programId === program.id) return;
     const name = sayInterface(this.#index);
     const made = attempted(`giving ${name} a clsact qdisc`, () =>
       libbpf().bpf_tc_hook_create(hook(this.#index, points[this.#direction])),

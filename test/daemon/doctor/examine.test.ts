@@ -102,8 +102,8 @@ void t.test('the worst is said last', (t) => {
 });
 
 void t.test('how full the tables of the ebpf engine are', (t) => {
-  const table = { family: 4, what: 'connections', slots: 1000, refused: 0 } as const;
-  const half = { ...table, family: 6, what: 'half-open connections' } as const;
+  const table = { family: 4, table: 'connections', slots: 1000, refused: 0 } as const;
+  const half = { ...table, family: 6, table: 'half-open connections' } as const;
   const drops = new Map([['no route', 7]]);
   const fill = {
     tables: [

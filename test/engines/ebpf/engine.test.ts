@@ -1,6 +1,6 @@
 /** The ebpf engine with its real programs, in a network and a BPF file system of this process. Needs root and clang. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -104,6 +104,7 @@ void t.test('a table that outlives its daemons', { skip }, async (t) => {
   };
   const attached = (): number =>
     netlink.links().reduce((sum, { index }) => sum + tcOn(index, 'ingress').length, 0);
+  const acceptLocal = (): string => readFileSync('/proc/sys/net/ipv4/conf/lo/accept_local', 'latin1').trim();
   const key = (address: string): Buffer => Buffer.concat([addressBytes(address)], 16);
 
   const first = await start();
@@ -173,10 +174,10 @@ void t.test('a table that outlives its daemons', { skip }, async (t) => {
   t.equal(attached(), count, 'forwarded by the new one alone');
 
   removeEbpf('abcdef01', events);
-  t.equal(attached(), count, "another daemon's is not ours to end");
+  t.same([attached(), acceptLocal()], [count, '1'], "another daemon's is not ours to end");
   removeEbpf('default', events);
   t.match(said.at(-1), 'forwarded here without a daemon');
-  t.equal(attached(), 0);
+  t.same([attached(), acceptLocal()], [0, '0']);
 
   const fourth = await start({ connections: 8192 });
   await t.rejects(start({ object: '/nowhere' }), /nowhere/);

@@ -12,7 +12,7 @@ import type {
   ServiceSettings,
 } from '../../../src/director/table.ts';
 import type { Verb } from '../../../src/director/verbs.ts';
-import type { LoadedDirector } from '../../../src/engines/ebpf/program.ts';
+import type { LoadedDirector, LoadedObject } from '../../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../../src/engines/ebpf/table.ts';
 import type { TableSizes } from '../../../src/engines/ebpf/table-sizes.ts';
@@ -35,7 +35,8 @@ export const sizes: TableSizes = {
   templates: { 4: 64, 6: 64 },
 };
 
-const mapsSource = `#include "maps.h"
+const mapsSource = `#include "capture.h"
+#include "maps.h"
 char _license[] SEC("license") = "GPL";
 `;
 
@@ -68,7 +69,7 @@ export function mapsObject(): string {
   return object;
 }
 
-export function load(pins?: string): LoadedDirector {
+export function load(pins?: string): LoadedObject {
   return loadDirector({ sizes, object: mapsObject(), ...(pins !== undefined && { pins }) });
 }
 

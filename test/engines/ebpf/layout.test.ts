@@ -3,6 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
 import { dropWords } from '../../../src/engines/ebpf/drops.ts';
+import { BPF_F_MMAPABLE } from '../../../src/platform/bpf/bpf-map.ts';
+import { Pool } from '../../../src/scheduling/pool.ts';
+import { skip } from '../../platform/bpf/lab.ts';
+import { load } from './lab.ts';
 import * as layout from '../../../src/engines/ebpf/layout.ts';
 
 const headers = join(import.meta.dirname, '../../../src/engines/ebpf/bpf');
@@ -20,10 +24,14 @@ const structs = {
   template_name: layout.TemplateName,
   template_data: layout.TemplateData,
   mark_rule: layout.MarkRule,
+  card: layout.Card,
+  interface: layout.Interface,
   capturing: layout.Capturing,
   captured: layout.Captured,
   simulated: layout.Simulated,
 } as const;
+
+const keys: ReadonlySet<string> = new Set(['endpoint', 'interface']);
 
 const numbers: readonly (readonly [c: string, typescript: number])[] = [
   ...named('RULES', layout.RulesFlag),
@@ -72,9 +80,9 @@ function assertion(c: string, value: number): string {
 
 t.test('every record and number is where C has it', (t) => {
   const lines = Object.entries(structs).flatMap(([struct, { bytes, ...fields }]) => [
-    // an array's entries begin at multiples of eight bytes; keys do not
+    // an array's entries begin at multiples of eight bytes; others do not
     assertion(
-      struct === 'endpoint' ? 'sizeof(struct endpoint)' : `(sizeof(struct ${struct}) + 7) / 8 * 8`,
+      keys.has(struct) ? `sizeof(struct ${struct})` : `(sizeof(struct ${struct}) + 7) / 8 * 8`,
       bytes,
     ),
     ...Object.entries(fields).map(([field, at]) =>
@@ -85,5 +93,41 @@ t.test('every record and number is where C has it', (t) => {
   t.ok(lines.length > 80, `${lines.length} assertions`);
   t.equal(compile(lines), '');
   t.match(compile([assertion('offsetof(struct rules, mark)', layout.Rules.mark + 4)]), /failed/);
+  t.end();
+});
+
+/** By what TypeScript steps from one record to the next, in every map that it has as memory. */
+const strides: Readonly<Record<string, number>> = {
+  pool: Pool.bytes({ services: 0, destinations: 0 }),
+  rules: layout.Rules.bytes,
+  servers: layout.Server.bytes,
+  settings: layout.Settings.bytes,
+  cards: layout.Card.bytes,
+  flows4: layout.ways * layout.Flow.bytes,
+  halves4: layout.ways * layout.Flow.bytes,
+  templates4: layout.ways * layout.Flow.bytes,
+  flows6: layout.ways * layout.Flow6.bytes,
+  halves6: layout.ways * layout.Flow6.bytes,
+  templates6: layout.ways * layout.Flow6.bytes,
+  tallies: layout.Traffic.bytes,
+  mark_rules: layout.MarkRule.bytes,
+  capturing: layout.Capturing.bytes,
+};
+
+/** Mappable, and nobody maps them. */
+const programsOnly: ReadonlySet<string> = new Set(['groups']);
+
+t.test('in memory, records are as far apart as the kernel has them', { skip }, (t) => {
+  const director = load();
+  t.teardown(() => {
+    director.close();
+  });
+  const mapped = director.object.mapNames
+    .filter((name) => !name.startsWith('.') && !programsOnly.has(name))
+    .map((name) => director.map(name))
+    .filter(({ flags }) => (flags & BPF_F_MMAPABLE) !== 0);
+  const kernels = mapped.map(({ name, valueSize }) => [name, Math.ceil(valueSize / 8) * 8]);
+  t.same(Object.fromEntries(kernels), strides);
+  t.equal(mapped.find(({ name }) => name === 'cards')?.valueSize, layout.Card.bytes, 'no stride to guess');
   t.end();
 });

@@ -218,6 +218,42 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
     ip('route add prohibit 192.0.2.1/32');
     t.match(ask('tcp', client, '10.1.0.100:83'), { code: 1, out: /but there is no way: a prohibit route/ });
     t.match(ask('tcp', client, '10.1.0.100:84').out, /dropped: to a loopback address/);
+    const tunnel = { type: 'gre', port: 0, checksum: 'csum' } as const;
+    await apply(engine, service({}, 85), server('10.2.0.11', { forwarding: 'ipip', tunnel }, 85));
+    t.match(
+      ask('tcp', client, '10.1.0.100:85').out,
+      /MTU 1500\n {2}the tunnel's headers take 28 bytes: longer packets than 1472 do not fit/,
+    );
+    t.match(JSON.parse(ask('tcp', client, '10.1.0.100:85', '--json').out), {
+      way: { mtu: 1500, room: 1472 },
+    });
+  });
+
+  await t.test('simulate says what it cannot know, and what comes down to chance', async (t) => {
+    const udp = { ...tcp80, protocol: 'udp', port: 5060 } as const;
+    const settings = { ...roundRobin, persistence: 60, persistenceEngine: 'sip', onePacket: true };
+    await apply(engine, { verb: 'add-service', service: udp, settings });
+    const invite = ['udp', '10.9.0.7:5060', '10.1.0.100:5060'];
+    t.match(ask(...invite), {
+      code: 1,
+      out: /cannot be told: .* udp:10\.1\.0\.100:5060 goes by the Call-ID/,
+    });
+    t.match(JSON.parse(ask(...invite, '--json').out), { outcome: 'unknown', service: 'udp:10.1.0.100:5060' });
+
+    const syn = ['tcp', '10.9.0.7:40000', '10.1.0.100:80'];
+    words.setUint32(Settings.dropPacket, 3, true);
+    words.setInt32(Settings.untilDrop, 4, true);
+    t.match(ask(...syn), {
+      code: 0,
+      out: /drop_packet drops one new connection of 10, next number 4 from this/,
+    });
+    words.setInt32(Settings.untilDrop, 1, true);
+    t.match(ask(...syn), {
+      code: 1,
+      out: /dropped: drop_packet drops one new .* is the one; else\n {2}new conn/,
+    });
+    t.match(JSON.parse(ask(...syn, '--json').out), { outcome: 'drop', dropPacket: { rate: 10, next: 1 } });
+    words.setUint32(Settings.dropPacket, 0, true);
   });
 
   await t.test(
@@ -317,8 +353,9 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
     const slots = 4 * 4096;
     await waitFor('the sweeper', 20, () => (readFill(pins).tables[1]?.used ?? 0) > 0);
     const { tables } = readFill(pins);
-    t.match(tables[0], { family: 4, what: 'connections', slots, refused: 0 });
-    t.match(tables[4], { family: 6, what: 'half-open connections', slots: slots / 16 });
+    t.match(tables[0], { family: 4, table: 'connections', slots, refused: 0 });
+    t.match(tables[4], { family: 6, table: 'half-open connections', slots: slots / 16 });
+    t.same(engine.tables?.(), tables, 'the daemon says the same');
     t.same([...readFill(pins).drops.keys()], []);
   });
 });

@@ -47,11 +47,7 @@ t.test('files that are none', { skip }, (t) => {
   const text = join(compile('refused'), '..', 'text.o');
   writeFileSync(text, 'not a program\n');
   t.match(failure(Error, () => BpfObject.open(text)).message, /not a proper ELF object/);
-  const wrong = [
-    { mapSizes: { absent: 3 } },
-    { constants: { absent: 3 } },
-    { programs: ['absent'] },
-  ] as const;
+  const wrong = [{ mapSizes: { absent: 3 } }, { constants: { absent: 3 } }, { without: ['absent'] }] as const;
   for (const options of wrong)
     t.match(failure(Error, () => BpfObject.open(maps, options)).message, /has no .*absent$/);
   t.match(
@@ -61,11 +57,11 @@ t.test('files that are none', { skip }, (t) => {
   t.end();
 });
 
-t.test('sizes, constants, and only the programs that are wanted', { skip }, (t) => {
+t.test('sizes, constants, and no programs that are left out', { skip }, (t) => {
   const object = BpfObject.open(maps, {
     mapSizes: { table: 1000 },
     constants: { answer: 2, mac: Uint8Array.of(1, 2, 3, 4, 5, 6) },
-    programs: ['on_xdp'],
+    without: ['on_tc'],
   });
   t.same(object.programNames, ['on_xdp', 'on_tc']);
   t.throws(() => object.program('on_xdp'), /on_xdp, which is not loaded/);

@@ -1,12 +1,15 @@
 /**
  * The end of a tunnel, for kernels without ipip, gre and gue: takes tunnelled packets off raw sockets (IP in IP, IPv6 in
- * IP, GRE) and a UDP port (GUE), and gives the packets in them to this host through the device decap0.
- * usage: decapsulate GUE-PORT
+ * IP, GRE) and a UDP port (GUE), and gives the packets in them to this host through the device decap0. With `finish` it
+ * writes checksums that were left to a network card: a tunnel of the kernel knows which, a socket does not.
+ * usage: decapsulate GUE-PORT finish|as-is
  */
 import { createSocket } from 'node:dgram';
 import { openSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import koffi from 'koffi';
+import { completeChecksum, hasPartialChecksum } from '../../../src/wire/checksum.ts';
+import { IpPacket, Malformed } from '../../../src/wire/ip-packet.ts';
 
 interface RawSocketModule {
   readonly AddressFamily: { readonly IPv4: number; readonly IPv6: number };
@@ -19,11 +22,12 @@ interface RawSocketModule {
 
 const raw = createRequire(import.meta.url)('raw-socket') as RawSocketModule;
 
-const [guePort = '6080'] = process.argv.slice(2);
+const [guePort = '6080', checksums = 'as-is'] = process.argv.slice(2);
 const protocols = { ipip: 4, ip6ip: 41, gre: 47 } as const;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN_NO_PI = 0x1001;
 const longest = 65_535;
+const view = new IpPacket();
 
 const tun = openTun('decap0');
 for (const addressFamily of [raw.AddressFamily.IPv4, raw.AddressFamily.IPv6]) {
@@ -52,6 +56,8 @@ gue.bind(Number(guePort), () => {
 });
 
 function deliver(inner: Buffer): void {
+  const isIp = view.read(inner, 0, inner.length) === Malformed.none;
+  if (checksums === 'finish' && isIp && hasPartialChecksum(view)) completeChecksum(view);
   writeSync(tun, inner);
 }
 

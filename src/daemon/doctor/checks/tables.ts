@@ -1,5 +1,5 @@
 /** Whether the tables of the ebpf engine have room, and what its programs have dropped so far. */
-import type { TableFill } from '../../../engines/ebpf/fill.ts';
+import type { TableFill } from '../../../engines/engine.ts';
 import type { Facts } from '../facts.ts';
 import type { Finding } from '../finding.ts';
 import { ok, warn } from '../finding.ts';
@@ -13,8 +13,8 @@ export function tables({ fill }: Facts): readonly Finding[] {
   return [...fill.tables.map(room), ok('packets dropped so far', drops === '' ? 'none' : drops)];
 }
 
-function room({ family, what, used, slots, refused }: TableFill): Finding {
-  const subject = `IPv${family} ${what}`;
+function room({ family, table, used, slots, refused }: TableFill): Finding {
+  const subject = `IPv${family} ${table}`;
   const share = `${used} of ${slots} slots in use (${Math.round((100 * used) / slots)} %)`;
   const text = refused === 0 ? share : `${share}; ${refused} found no room so far`;
   if (used < tight * slots && refused === 0) return ok(subject, text);

@@ -1,7 +1,8 @@
 /* The tables of flows: buckets of four slots in arrays, two buckets a key (Azar et al., "Balanced Allocations"), the second only when
  * the first is full. Everybody else goes through these few functions, so the tables can be replaced.
  *
- *   flow_find      the slot of a packet's direction, or NO_SLOT
+ *   flow_of        the slot of a packet's direction, or NULL
+ *   flow_find      its reference, or NO_SLOT
  *   flow_at        a slot by its reference
  *   flow_claim     an empty slot for a key: TAKEN, to be filled and then published
  *   flow_publish   others find it from now on
@@ -132,15 +133,31 @@ inline_function u32 find_elsewhere(const int family, const struct packet *packet
 once_function u32 find_elsewhere4(const struct packet *packet) { return find_elsewhere(4, packet); }
 once_function u32 find_elsewhere6(const struct packet *packet) { return find_elsewhere(6, packet); }
 
-/* The slot of the packet's direction. */
-inline_function u32 flow_find(const int family, const struct packet *packet) {
+/* The slot of the packet's direction, and its reference; NULL and NO_SLOT for none. */
+inline_function struct flow *flow_of(const int family, const struct packet *packet, u32 *reference) {
   struct flow_key key = {};
-  bool spilled;
   key_of_packet(family, packet, &key);
-  u32 found = find_in_bucket(family, FULL, (u32)key.hash & mask_of(family, FULL), &key, &spilled);
-  if (likely(found != NO_SLOT)) return found;
-  return family == 4 ? find_elsewhere4(packet) : find_elsewhere6(packet);
+  const u32 bucket = (u32)key.hash & mask_of(family, FULL);
+  void *slots = bucket_at(family, FULL, bucket);
+  *reference = NO_SLOT;
+  if (!slots) return NULL;
+#pragma unroll
+  for (u32 way = 0; way < WAYS; way++) {
+    struct flow *flow = slot_of(family, slots, way);
+    if (!is_key_of(family, flow, &key)) continue;
+    *reference = reference_of(FULL, bucket, way);
+    return flow;
+  }
+  *reference = family == 4 ? find_elsewhere4(packet) : find_elsewhere6(packet);
+  return flow_at(family, *reference);
 }
+
+inline_function u32 flow_find(const int family, const struct packet *packet) {
+  u32 reference;
+  flow_of(family, packet, &reference);
+  return reference;
+}
+
 inline_function bool flow_seize(struct flow *flow) { return __sync_val_compare_and_swap(&flow->life, LIVE, TAKEN) == LIVE; }
 
 inline_function void key_of_slot(const int family, const struct flow *flow, struct flow_key *key) {
@@ -183,6 +200,14 @@ inline_function u32 claim_in_bucket(const int family, const u32 table, u32 bucke
   return NO_SLOT;
 }
 
+/* In the order of `used` in struct settings. */
+inline_function u32 table_number(const int family, const u32 table) { return (family == 4 ? 0 : 3) + table; }
+
+inline_function struct group *group_at(u32 bucket) {
+  u32 number = bucket / GROUP;
+  return bpf_map_lookup_elem(&groups, &number);
+}
+
 /* The slot is TAKEN, and holds the key; NO_SLOT when both buckets are full. */
 inline_function u32 flow_claim(const int family, const u32 table, const struct flow_key *key) {
   const u32 mask = mask_of(family, table);
@@ -195,7 +220,10 @@ inline_function u32 flow_claim(const int family, const u32 table, const struct f
     count_spilled(family, table, key->hash, 1);
   }
   struct flow *flow = flow_at(family, claimed);
-  if (!flow) return NO_SLOT;
+  struct group *group = group_at((claimed & INDEX_MASK) / WAYS);
+  if (!flow || !group) return NO_SLOT;
+  u32 *busy = &group->busy[table_number(family, table)];
+  if (*(volatile u32 *)busy == 0) __sync_fetch_and_or(busy, 1); /* after the slot was taken: see sweep_group */
   flow->source = key->source;
   flow->target = key->target;
   flow->ports = key->ports;

@@ -89,11 +89,11 @@ inline_function bool is_header_valid(const struct iphdr *ip) {
 /* ---- rewriting */
 
 /* tc's packets may have no checksum yet, but the sum of their pseudo header for hardware to go on from. Others look so once in 65535 times. */
-inline_function bool looks_unfinished(const struct packet *packet, u16 checksum) {
-  u64 sum = (u64)bpf_htonl(packet->length - (HEADERS(packet->family) - ETH_HLEN)) + bpf_htonl(packet->protocol);
-  const int words = packet->family == 4 ? 1 : 4;
-#pragma unroll
-  for (int word = 0; word < words; word++) sum += (u64)packet->source[word] + packet->target[word];
+inline_function bool looks_unfinished(const int family, const struct packet *packet, u16 checksum) {
+  const u32 *source = packet->source;
+  const u32 *target = packet->target;
+  u64 sum = (u64)bpf_htonl(packet->length - (HEADERS(family) - ETH_HLEN)) + bpf_htonl(packet->protocol) + source[0] + target[0];
+  if (family == 6) sum += (u64)source[1] + source[2] + source[3] + target[1] + target[2] + target[3];
   return folded(sum + (u16)~checksum) == 0xffff;
 }
 
@@ -107,7 +107,7 @@ inline_function int fix_transport_checksum(void *context, const bool xdp, const 
   if ((void *)(checksum + 1) > frame_end(context, xdp)) return -1;
   change = (change & 0xffffffff) + (change >> 32);
   change = (change & 0xffffffff) + (change >> 32);
-  if (!xdp && (is_merged(context, xdp) || looks_unfinished(packet, *checksum))) {
+  if (!xdp && (is_merged(context, xdp) || looks_unfinished(family, packet, *checksum))) {
     u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
     if (bpf_l4_csum_replace(context, at, 0, change, BPF_F_PSEUDO_HDR | flags)) return -1;
     return old_port == new_port ? 0 : bpf_l4_csum_replace(context, at, old_port, new_port, sizeof(u16) | flags);
@@ -224,9 +224,7 @@ inline_function void take_in(const int family, const struct settings *settings, 
 }
 
 inline_function int to_server(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet,
-                              u32 reference, bool is_new, u32 now) {
-  struct flow *forward = flow_at(family, reference);
-  if (!forward) return RARE;
+                              struct flow *forward, u32 reference, bool is_new, u32 now) {
   struct pool_destination *destination = destination_at(forward->server);
   struct server *server = server_at(forward->server);
   if (!destination || !server || !(destination->flags & DESTINATION_AVAILABLE)) return RARE;
@@ -266,9 +264,7 @@ inline_function void take_out(const int family, const struct settings *settings,
 }
 
 inline_function int to_client(void *context, const bool xdp, const int family, const struct settings *settings, const struct packet *packet,
-                              u32 reference, u32 now) {
-  struct flow *reply = flow_at(family, reference);
-  if (!reply) return RARE;
+                              struct flow *reply, u32 reference, u32 now) {
   if (reply->hop.second != four_seconds_of(now) || !fits(context, xdp, packet, reply->hop.mtu)) return RARE;
   if (xdp && reply->hop.interface & HOP_NO_XDP) return RARE;
   if (!has_checksum(context, xdp, packet)) return RARE;
@@ -295,11 +291,11 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
 
 inline_function int forward_packet(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet) {
   u32 now = now_tick(settings);
-  u32 reference = flow_find(family, packet);
-  struct flow *flow = flow_at(family, reference);
+  u32 reference;
+  struct flow *flow = flow_of(family, packet, &reference);
   if (likely(flow != NULL)) {
-    if (flow->flags & FLOW_REPLY) return to_client(context, xdp, family, settings, packet, reference, now);
-    return to_server(context, xdp, family, settings, packet, reference, false, now);
+    if (flow->flags & FLOW_REPLY) return to_client(context, xdp, family, settings, packet, flow, reference, now);
+    return to_server(context, xdp, family, settings, packet, flow, reference, false, now);
   }
   /* what needs a look at marks, unknown replies or the packet's data, and what a program on this host sends */
   if (settings->marks | settings->nat_icmp_send | settings->engines || (!xdp && TC_CONTEXT(context)->ifindex == LOOPBACK)) return RARE;
@@ -310,7 +306,8 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
   struct placed placed;
   switch (place(context, family, true, packet, 0, now, &placed)) {
   case PLACE_MADE:
-    return to_server(context, xdp, family, settings, packet, placed.reference, true, now);
+    flow = flow_at(family, placed.reference);
+    return flow ? to_server(context, xdp, family, settings, packet, flow, placed.reference, true, now) : drop(xdp);
   case PLACE_DROP:
     return drop(xdp);
   case PLACE_PASS:

@@ -3,11 +3,17 @@
 #ifndef DIRECTORD_HOPS_H
 #define DIRECTORD_HOPS_H
 #include "context.h"
+#include "own-addresses.h"
 
 #define AF_INET 2
 #define AF_INET6 10
 
-enum route_result { ROUTE_FOUND, ROUTE_LOCAL, ROUTE_NONE };
+enum route_result {
+  ROUTE_FOUND,
+  ROUTE_LOCAL,
+  ROUTE_NONE,
+  ROUTE_NOT_FORWARDED, /* none, or a local one to what is no address of this host (as `ip route add local` makes): the kernel does not say which */
+};
 
 struct route {
   struct hop hop; /* hop.second is 0: no neighbour is known yet */
@@ -23,7 +29,7 @@ once_function u32 ask_route(struct __sk_buff *context, u32 family, const struct 
   if (family == 4) question.ipv4_dst = address[0];
   else copy_address(question.ipv6_dst, address, 6);
   long answer = bpf_fib_lookup(context, &question, sizeof(question), 0);
-  if (answer == BPF_FIB_LKUP_RET_NOT_FWDED) return ROUTE_LOCAL;
+  if (answer == BPF_FIB_LKUP_RET_NOT_FWDED) return is_own(address, family) ? ROUTE_LOCAL : ROUTE_NOT_FORWARDED;
   if (answer != BPF_FIB_LKUP_RET_SUCCESS && answer != BPF_FIB_LKUP_RET_NO_NEIGH) return ROUTE_NONE;
   u32 interface = question.ifindex;
   struct interface *known = bpf_map_lookup_elem(&interfaces, &interface);
@@ -39,8 +45,10 @@ once_function u32 ask_route(struct __sk_buff *context, u32 family, const struct 
   return ROUTE_FOUND;
 }
 
+/* Never ROUTE_NOT_FORWARDED: which servers are local by such a route the daemon knows (SERVER_LOCAL), and of clients none is. */
 inline_function u32 find_route(struct __sk_buff *context, u32 family, const u32 *address, u16 second, struct route *route) {
-  return ask_route(context, family, (const struct address *)address, second, route);
+  u32 found = ask_route(context, family, (const struct address *)address, second, route);
+  return found == ROUTE_NOT_FORWARDED ? ROUTE_NONE : found;
 }
 
 /* The packet as it is now leaves by the route. */

@@ -27,6 +27,7 @@ ARRAY_OF(templates4, struct bucket4, 1);
 ARRAY_OF(flows6, struct bucket6, 1);
 ARRAY_OF(halves6, struct bucket6, 1);
 ARRAY_OF(templates6, struct bucket6, 1);
+ARRAY_OF(groups, struct group, 1);
 ARRAY_OF(tallies, struct tally, 1); /* all together, services, destinations, then how much of each destination's traffic is in them */
 ARRAY_OF(mark_rules, struct mark_rule, 1 + 4 * MOST_MARK_RULES);
 

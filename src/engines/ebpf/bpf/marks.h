@@ -97,7 +97,8 @@ once_function u32 mark_of(struct __sk_buff *context, const struct packet *packet
   if (!packet || context->pkt_type != PACKET_HOST) return 0;
   u32 mark = walk_mark_rules(packet, context->ifindex);
   if (mark == 0 || is_own(packet->target, packet->family)) return mark;
-  return find_route(context, packet->family, packet->target, 0, &route) == ROUTE_LOCAL ? mark : 0;
+  u32 found = ask_route(context, packet->family, (const struct address *)packet->target, 0, &route);
+  return found == ROUTE_LOCAL || found == ROUTE_NOT_FORWARDED ? mark : 0;
 }
 
 #endif

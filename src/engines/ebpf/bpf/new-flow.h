@@ -3,6 +3,7 @@
 #ifndef DIRECTORD_NEW_FLOW_H
 #define DIRECTORD_NEW_FLOW_H
 #include "engine-templates.h"
+#include "own-addresses.h"
 #include "schedulers.h"
 #include "services.h"
 
@@ -21,12 +22,6 @@ struct placed {
   u32 server; /* slot of the destination */
   u16 port;   /* network order */
 };
-
-inline_function bool is_own(const u32 *address, int family) {
-  u32 key[4];
-  copy_address(key, address, family);
-  return bpf_map_lookup_elem(&own_addresses, key) != NULL;
-}
 
 /* RFC 1812, section 5.3.7: nobody outside can have sent it. */
 inline_function bool is_martian4(const struct packet *packet) {

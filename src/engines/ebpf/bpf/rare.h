@@ -10,6 +10,7 @@
 #include "read.h"
 #include "send.h"
 #include "tunnel.h"
+#include "unanswered.h"
 
 /* Network order, so that the sum of what changes can be taken of any offset in the packet. */
 inline_function int write_address(struct __sk_buff *context, const struct packet *packet, bool client, const u32 *address, u16 port) {
@@ -185,6 +186,7 @@ inline_function int forward_rare(struct __sk_buff *context, const int family, co
   const u32 method = flow->flags & FLOW_METHOD;
   const u16 port = flow->new_port;
   count_in(slot, packet->length);
+  if (asks_again(packet, flow)) note_unanswered(slot, packet);
   take_in(family, settings, packet, reference, flow, now);
   return transmit(context, packet, details, slot, method, port, now);
 }

@@ -86,6 +86,7 @@ static __noinline int would_send(struct __sk_buff *context, u32 family, const u3
     struct bpf_fib_lookup question = { .ifindex = context->ifindex, .tot_len = 1, .family = family == 4 ? AF_INET : AF_INET6 };
     copy_address(question.ipv6_dst, address, 6);
     answer->route = bpf_fib_lookup(context, &question, sizeof(question), 0);
+    if (answer->route == BPF_FIB_LKUP_RET_NOT_FWDED) answer->route = BPF_FIB_LKUP_RET_UNREACHABLE;
   }
   if (found != ROUTE_FOUND) return 0;
   answer->interface = route.hop.interface & ~HOP_NO_XDP;

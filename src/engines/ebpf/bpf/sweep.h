@@ -4,7 +4,7 @@
 #include "persistence.h"
 
 /* Buckets that are looked at in one go. */
-#define PIECE 256
+#define PIECE (4 * GROUP)
 
 /* A reply's slot goes with its forward flow; one that was left alone goes when its own time is over. */
 inline_function void sweep_reply(const int family, const u32 table, u32 reference, struct flow *reply, u32 now) {
@@ -27,8 +27,9 @@ inline_function int sweep_slots(const int family, const u32 table, u32 bucket, u
   if (!slots) return 0;
   for (u32 way = 0; way < WAYS; way++) {
     struct flow *flow = slot_of(family, slots, way);
-    if (flow->life != LIVE) continue;
+    if (flow->life == FREE) continue;
     used++;
+    if (flow->life != LIVE) continue;
     sweep_slot(family, table, reference_of(table, bucket, way), flow, now);
   }
   return used;
@@ -46,9 +47,20 @@ once_function int sweep_bucket(u32 table, u32 bucket, u32 now) {
   }
 }
 
+/* Whoever takes a slot looks at the group afterwards, so it is said to be idle before its slots are looked at. */
+once_function int sweep_group(u32 table, u32 from, u32 now) {
+  u32 used = 0;
+  struct group *group = group_at(from);
+  if (!group || table >= TABLES || group->busy[table] == 0) return 0;
+  __sync_fetch_and_and(&group->busy[table], 0);
+  for (u32 i = 0; i < GROUP; i++) used += sweep_bucket(table, from + i, now);
+  if (used > 0) __sync_fetch_and_or(&group->busy[table], 1);
+  return used;
+}
+
 once_function int sweep_at(u32 table, u32 from, u32 now) {
   u32 used = 0;
-  for (u32 i = 0; i < PIECE; i++) used += sweep_bucket(table, from + i, now);
+  for (u32 i = 0; i < PIECE; i += GROUP) used += sweep_group(table, from + i, now);
   return used;
 }
 
@@ -57,7 +69,6 @@ inline_function u32 buckets_of(u32 table) {
             : table == 4 ? half_mask6 : template_mask6);
 }
 
-#define TABLES 6
 #define PERIOD 10000000ull /* ns between pieces of work */
 #define ROUND 128          /* in so many of them all tables have been looked at once: 1.3 s */
 

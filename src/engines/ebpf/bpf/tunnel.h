@@ -262,8 +262,8 @@ once_function u32 tcp_option_at(struct __sk_buff *context, u32 at) {
   return option[0] | option[1] << 8;
 }
 
-/* Lowers the largest segment that the client says it takes, in a SYN, to what the way through the tunnel has room for: most servers send no
- * larger ones than they are sent. */
+/* Lowers the largest segment that the client says it takes, in a SYN, to what the way through the tunnel has room for: the server sends no larger
+ * ones. What the client sends is bounded by the server's own SYN, which does not pass here. */
 once_function int clamp_segments(struct __sk_buff *context, u32 transport, u32 most) {
   u8 offset;
   if (bpf_skb_load_bytes(context, transport + 12, &offset, 1)) return -1;

@@ -94,7 +94,9 @@ struct server {
   u32 path_mtu_tick;
   u32 serial;      /* of the service that it belongs to, or belonged to when it was deleted */
   u32 source[4];   /* of tunnels: this host's address towards the server */
-  u32 more[12];
+  u32 unanswered;  /* how often a client asked again, and no reply had come: see unanswered.h. TypeScript sets it back */
+  u32 unanswered_client[4]; /* the last of them */
+  u32 more[7];
 };
 
 /* ---- flows */
@@ -153,6 +155,11 @@ struct flow6 {
 #define WAYS 4
 struct bucket4 { struct flow slots[WAYS]; };
 struct bucket6 { struct flow6 slots[WAYS]; };
+
+#define TABLES 6
+/* Of so many buckets in a row, of each table in the order of `used` in struct settings: 1 when a slot may be in use. The sweeper looks there alone. */
+#define GROUP 64
+struct group { u32 busy[8]; };
 
 /* What a persistence engine found in the packets of a client: the name of a template. What is not used is zero. */
 struct template_data {

@@ -2,7 +2,7 @@
  * The commonest fault of an LVS-NAT network: real servers answer, but not through the director, and clients wait. Seen as a SYN that
  * comes again for a connection of which no reply has passed; gathered, so that a flood fills no log.
  */
-import type { Address } from '../../util/ip.ts';
+import type { Address } from '../util/ip.ts';
 
 const MOST_LINES = 10;
 
@@ -26,11 +26,11 @@ interface Silence {
 export class Unanswered {
   readonly #silences = new Map<number, Silence>();
 
-  note(destination: number, client: () => Address, bypass: Bypass): void {
+  note(destination: number, client: () => Address, bypass: Bypass, clients = 1): void {
     const known = this.#silences.get(destination);
-    if (known === undefined) this.#silences.set(destination, { clients: 1, last: client(), bypass });
+    if (known === undefined) this.#silences.set(destination, { clients, last: client(), bypass });
     else {
-      known.clients++;
+      known.clients += clients;
       if (bypass !== 'unknown') known.bypass = bypass;
     }
   }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Unanswered } from '../../../src/engines/packet/unanswered.ts';
+import { Unanswered } from '../../src/engines/unanswered.ts';
 
 t.test('whoever repeats his SYNs to many servers does not fill the log', (t) => {
   const unanswered = new Unanswered();
