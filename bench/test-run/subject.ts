@@ -4,7 +4,6 @@ import { Server, Settings, Traffic } from '../../src/engines/ebpf/layout.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
-import { monotonicTicks } from '../../src/engines/ebpf/ticks.ts';
 import { defaultVsSettings } from '../../src/engines/vs-settings.ts';
 import type { TestRunResult } from '../../src/platform/bpf/bpf-program.ts';
 import type { Netlink } from '../../src/platform/netlink.ts';
@@ -207,7 +206,7 @@ export class Subject {
   #setClock(): void {
     const turn = this.#turn++ % 28;
     const ticks = 4096 * 1000 + 1024 * (turn % 4) + 64 + 130 * Math.floor(turn / 4);
-    this.#settings.setUint32(Settings.clock, (ticks - monotonicTicks()) >>> 0, true);
+    this.#settings.setUint32(Settings.now, ticks, true);
   }
 
   /** Packets that were counted, of both directions. */

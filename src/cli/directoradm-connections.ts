@@ -41,8 +41,8 @@ function connectionRow(entry: ConnectionEntry, naming: Naming, withEngine: boole
 export function formatTables(tables: readonly TableFill[]): string {
   if (tables.length === 0) return 'The tables of this engine have no fixed size\n';
   const row = (...[family, table, ...numbers]: readonly string[]): string =>
-    [family?.padEnd(6), table?.padEnd(23), ...numbers.map((number) => number.padStart(9))].join(' ');
-  const lines = tables.map(({ family, table, used, slots, refused }) =>
+    [family?.padEnd(6), table?.padEnd(23), ...numbers.map((number) => number.padStart(10))].join(' ');
+  const lines = tables.map(({ family, table, used, slots, refused, unpromoted }) =>
     row(
       `IPv${family}`,
       table,
@@ -50,9 +50,10 @@ export function formatTables(tables: readonly TableFill[]): string {
       String(slots),
       `${Math.round((100 * used) / slots)}%`,
       String(refused),
+      String(unpromoted),
     ),
   );
-  return `${[row('Family', 'Table', 'Used', 'Slots', 'Full', 'Refused'), ...lines].join('\n')}\n`;
+  return `${[row('Family', 'Table', 'Used', 'Slots', 'Full', 'Refused', 'Unpromoted'), ...lines].join('\n')}\n`;
 }
 
 export function formatTimeouts({ tcp, tcpFin, udp }: Timeouts): string {

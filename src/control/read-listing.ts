@@ -40,4 +40,5 @@ export const tableFill: Reader<TableFill> = object({
   used: quantity,
   slots: quantity,
   refused: quantity,
+  unpromoted: quantity,
 });

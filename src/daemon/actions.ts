@@ -7,6 +7,7 @@ import type { Action } from '../cli/directord-arguments.ts';
 import { ldirectordVersion } from '../cli/directord-help.ts';
 import type { Invocation, Streams } from '../cli/directord.ts';
 import type { Log } from '../observe/log.ts';
+import { handOver } from './handover.ts';
 import type { PidFile } from './pid-file.ts';
 
 export interface ActionContext {
@@ -22,7 +23,20 @@ export interface ActionContext {
   serve(): Promise<number>;
   /** Starts it in another. @returns the exit code */
   startInBackground(): Promise<number>;
-  kill(pid: number, signal: 'SIGTERM' | 'SIGHUP'): void;
+  kill(pid: number, signal: Signal): void;
+  readonly left: Left;
+}
+
+type Signal = 'SIGTERM' | 'SIGHUP' | typeof handOver;
+
+/** What the ebpf engine leaves in the kernel. */
+export interface Left {
+  /** Whether the kernel has a table of such a daemon, which may run or not. */
+  exists(): boolean;
+  /** Whether the daemon can end without it. */
+  canStay(pid: number): boolean;
+  /** Ends forwarding without a daemon, if `cleanstop` is for it. */
+  clean(): Promise<void>;
 }
 
 /** Milliseconds between two looks at a daemon that is to end, and how long it may take altogether. */
@@ -55,16 +69,22 @@ async function start(context: ActionContext): Promise<number> {
   return context.startInBackground();
 }
 
-function stop(context: ActionContext): number {
+async function stop(context: ActionContext): Promise<number> {
   const found = context.pidFile.read();
-  if (found.state !== 'running') return 0;
+  if (found.state !== 'running') {
+    await context.left.clean();
+    return 0;
+  }
   return signal(context, found.pid, 'SIGTERM') ? 0 : 1;
 }
 
 async function restart(context: ActionContext): Promise<number> {
   const found = context.pidFile.read();
+  const { left } = context;
+  let stays = false;
   if (found.state === 'running') {
-    if (!signal(context, found.pid, 'SIGTERM')) return 1;
+    stays = left.exists() && left.canStay(found.pid);
+    if (!signal(context, found.pid, stays ? handOver : 'SIGTERM')) return 1;
     if (!(await isGone(context.pidFile, found.pid))) {
       const { program } = context.invocation;
       context.streams.err(
@@ -73,7 +93,16 @@ async function restart(context: ActionContext): Promise<number> {
       return 1;
     }
   }
-  return start(context);
+  const code = await start(context);
+  if (code !== 0 && stays && left.exists()) sayThatItStays(context);
+  return code;
+}
+
+function sayThatItStays({ invocation: { program, config }, streams, log }: ActionContext): void {
+  const command = config === undefined ? `${program} --no-monitor` : `${program} ${config}`;
+  const text = `no daemon runs: the kernel goes on forwarding, and nobody checks health. '${command} start' goes on with that, '${command} stop' ends it where cleanstop=yes`;
+  log.error(text);
+  streams.err(`${program}: ${text}\n`);
 }
 
 async function isGone(pidFile: PidFile, pid: number): Promise<boolean> {
@@ -112,7 +141,7 @@ function status({ invocation: { program }, streams, log, pidFile, subject }: Act
 }
 
 /** @returns false when the daemon belongs to somebody else, which is then said */
-function signal(context: ActionContext, pid: number, name: 'SIGTERM' | 'SIGHUP'): boolean {
+function signal(context: ActionContext, pid: number, name: Signal): boolean {
   try {
     context.kill(pid, name);
     return true;

@@ -44,9 +44,15 @@ export class Daemon {
   #procFiles: ProcFiles | undefined;
   #monitored: MonitoredConfiguration | undefined;
   #warnings: AdminWarnings | undefined;
+  #adopted = false;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
+  }
+
+  /** Whether it goes on with a table that forwarded before. */
+  get hasAdopted(): boolean {
+    return this.#adopted;
   }
 
   /** Forwards when it resolves. @throws with a message for people; what had begun is then to be stopped. */
@@ -104,6 +110,7 @@ export class Daemon {
 
     const adopted = await engine.start();
     this.#engine = engine;
+    this.#adopted = adopted !== undefined;
     if (parts.mssClamp && engine.name !== 'ebpf')
       parts.warn(`--mss-clamp is of the ebpf engine: the ${engine.name} engine leaves SYNs as they are`);
     if (adopted !== undefined) adopt(adopted, director, engine, events);
@@ -135,9 +142,10 @@ export class Daemon {
     else this.#monitored.reload();
   }
 
-  async stop(): Promise<void> {
+  /** @param forNext leaves forwarding to the daemon that follows, where the engine can; without it `cleanstop` has the word */
+  async stop(forNext = false): Promise<void> {
     this.#warnings?.stop();
-    await this.#monitored?.stop();
+    await this.#monitored?.stop(forNext && this.#engine?.name === 'ebpf');
     this.#procFiles?.remove();
     await this.#backend?.stop();
     const closed = (await this.#engine?.stop()) ?? 0;

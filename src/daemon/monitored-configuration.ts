@@ -4,7 +4,7 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
-import type { Configuration, Diagnostic } from '../config/model.ts';
+import type { Configuration, Diagnostic, Virtual } from '../config/model.ts';
 import type { ParseResult } from '../config/parse.ts';
 import type { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
@@ -89,12 +89,13 @@ export class MonitoredConfiguration {
     this.#reloading = this.#reloading.then(() => this.#reload());
   }
 
-  async stop(): Promise<void> {
+  /** @param forNext leaves services in the table that the file, as it is now, has too */
+  async stop(forNext = false): Promise<void> {
     this.#stopped = true;
     this.#watch.stop();
     this.#callback.abort();
     await this.#reloading;
-    await this.#monitor.stop();
+    await this.#monitor.stop(forNext ? await this.#stillConfigured() : []);
   }
 
   async #reload(): Promise<void> {
@@ -115,6 +116,16 @@ export class MonitoredConfiguration {
     for (const warning of warnings) this.#parts.warn(formatAsLdirectord(warning, process.pid));
     this.#warn();
     this.#monitor.reload(configuration);
+  }
+
+  async #stillConfigured(): Promise<readonly Virtual[]> {
+    try {
+      const loaded = await this.#monitored.reread();
+      if (loaded.ok) return loaded.configuration.virtuals;
+    } catch (error) {
+      this.#parts.events.problem(`all services stay: ${(error as Error).message}`);
+    }
+    return this.#configuration.virtuals;
   }
 
   #warn(): void {

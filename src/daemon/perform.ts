@@ -16,6 +16,8 @@ import { act } from './actions.ts';
 import { startInBackground } from './background.ts';
 import { errorLines } from './diagnostics.ts';
 import { chooseEngine, idleOptions } from './engine-choice.ts';
+import { knowsHandOver } from './handover.ts';
+import { cleanLeftovers, leftoversExist } from './leftovers.ts';
 import { defaultConfiguration, load, readAgain } from './load.ts';
 import type { LogTarget } from './log-target.ts';
 import { openLog, sinkFor } from './log-target.ts';
@@ -122,6 +124,7 @@ async function command(
   const log = await openLog(target);
   if (!detached) log.info(`Invoking ldirectord invoked as: ${[path, ...words].join(' ')} `);
   const supervised = configuration?.global.supervised === true;
+  const control = resolve(controlSocketPath(options.control, user));
   const code = await act(action, {
     invocation,
     streams,
@@ -132,6 +135,14 @@ async function command(
     serve: () => serve(invocation, host, target, log, configuration),
     startInBackground: () => startInBackground(invocation, user.env, streams),
     kill: (pid, signal) => process.kill(pid, signal),
+    left: {
+      exists: () => leftoversExist(control),
+      canStay: (pid) => knowsHandOver(pid),
+      clean: () =>
+        cleanLeftovers(control, configuration, (message) => {
+          log.info(message);
+        }),
+    },
   });
   if (code !== 0 && !detached) {
     const starts = action === 'start' || action.endsWith('restart');

@@ -7,6 +7,7 @@ import type { DaemonLog } from '../observe/log.ts';
 import type { DaemonParts } from './daemon.ts';
 import { Daemon } from './daemon.ts';
 import type { PidFile } from './pid-file.ts';
+import { handOver } from './handover.ts';
 import { handleSignals } from './signals.ts';
 
 export interface RunSetup extends Pick<
@@ -65,10 +66,11 @@ export async function run(setup: RunSetup): Promise<void> {
     starting = false;
     setup.ready();
     const signal = await stopped;
-    await daemon.stop();
+    await daemon.stop(`SIG${signal}` === handOver);
     log.info(`Linux Director Daemon terminated on signal: ${signal}`);
   } catch (error) {
-    await daemon.stop();
+    // what forwarded before goes on as it was
+    await daemon.stop(daemon.hasAdopted);
     throw error;
   } finally {
     pidFile?.remove(process.pid);

@@ -1,11 +1,12 @@
 /** What signals mean to the daemon: HUP rereads the configuration, the others end it, a second one ends it at once. */
 import { constants } from 'node:os';
+import { handOver } from './handover.ts';
 
 /**
  * ldirectord also takes the signals of a crash (SEGV, ILL, FPE, BUS) for a wish to stop. Here those stay fatal:
  * a process that caught its own crash would hang.
  */
-const ending = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGABRT', 'SIGSYS', 'SIGXCPU', 'SIGXFSZ'] as const;
+const ending = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGABRT', 'SIGSYS', 'SIGXCPU', 'SIGXFSZ', handOver] as const;
 
 export interface SignalActions {
   /** @param name without `SIG`, as the log writes it */

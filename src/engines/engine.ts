@@ -129,6 +129,8 @@ export interface TableFill {
   readonly slots: number;
   /** Connections that found no room since the tables were made; of persistence templates and half-open ones nobody counts. */
   readonly refused: number;
+  /** Connections that stayed among the half-open ones though they were established, since it had no room for them. */
+  readonly unpromoted: number;
 }
 
 export type TakeConnections = (part: readonly ConnectionEntry[]) => void | Promise<void>;

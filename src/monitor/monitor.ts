@@ -2,8 +2,9 @@
  * The monitor: decides who is alive and says so to the director, and to nobody else. Start, reload and stop bring the
  * table in line with a configuration; in between, check results are judged one real server at a time.
  */
-import type { CheckSettings, Configuration } from '../config/model.ts';
+import type { CheckSettings, Configuration, Virtual } from '../config/model.ts';
 import type { Destination } from '../director/table.ts';
+import { serviceKey } from '../director/table.ts';
 import type { DirectorVerbs } from '../director/verbs.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Checker, CheckResult } from './check.ts';
@@ -82,11 +83,16 @@ export class Monitor {
     this.#adopt(configuration);
   }
 
-  /** Ends all checks and cleans the table where `cleanstop` says so. The table is done at once, the checks on resolving. */
-  async stop(): Promise<void> {
+  /**
+   * Ends all checks and cleans the table where `cleanstop` says so. The table is done at once, the checks on resolving.
+   * @param remaining their services stay all the same
+   */
+  async stop(remaining: readonly Virtual[] = []): Promise<void> {
+    const stay = new Set(remaining.map(({ service }) => serviceKey(service)));
     const checksEnded = this.#schedule.stop();
     const purged = new Set<string>();
-    for (const virtual of this.#virtuals) if (virtual.virtual.cleanstop) virtual.cleanStop(purged);
+    for (const monitor of this.#virtuals)
+      if (monitor.virtual.cleanstop && !stay.has(monitor.key)) monitor.cleanStop(purged);
     this.#virtuals = [];
     this.#concerned.clear();
     await checksEnded;

@@ -160,15 +160,15 @@ t.test('a listing as JSON', async (t) => {
 });
 
 t.test('how full the tables of an engine are', async (t) => {
-  const fill = { family: 4, table: 'connections', used: 1536, slots: 524_288, refused: 7 } as const;
-  const half = { ...fill, family: 6, table: 'half-open connections', used: 0, refused: 0 } as const;
+  const fill = { family: 4, table: 'connections', used: 1536, slots: 524_288, refused: 7, unpromoted: 12 } as const;
+  const half = { ...fill, family: 6, table: 'half-open connections', used: 0, refused: 0, unpromoted: 0 } as const;
   const director = new Lab({ tables: [fill, half] });
   t.equal(
     (await director.shell('ipvsadm -L --tables')).stdout,
     [
-      'Family Table                        Used     Slots      Full   Refused',
-      'IPv4   connections                  1536    524288        0%         7',
-      'IPv6   half-open connections           0    524288        0%         0',
+      'Family Table                         Used      Slots       Full    Refused Unpromoted',
+      'IPv4   connections                   1536     524288         0%          7         12',
+      'IPv6   half-open connections            0     524288         0%          0          0',
       '',
     ].join('\n'),
   );

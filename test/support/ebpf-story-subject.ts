@@ -160,6 +160,7 @@ class EbpfSubject implements Subject {
   #setClock(now: number): void {
     const ticks = ticksOf(now / 1000) + this.#ahead;
     this.#memory.setUint32(Settings.clock, ticks - monotonicTicks(), true);
+    this.#memory.setUint32(Settings.now, ticks, true);
   }
 
   /** @returns undefined for a packet that is left to tc */

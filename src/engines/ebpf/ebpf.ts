@@ -22,6 +22,7 @@ import { unpackReport } from '../packed-report.ts';
 import { readVsSettings } from '../vs-settings.ts';
 import type { AttachMode } from './attach-choice.ts';
 import { Attachments } from './attachments.ts';
+import { Crowding } from './crowding.ts';
 import { setMssClamp } from './director-settings.ts';
 import { Drops } from './drops.ts';
 import { tableFills } from './fill.ts';
@@ -169,6 +170,7 @@ class Running {
   readonly #host: Host;
   readonly #netlink = new Netlink();
   readonly #drops: Drops;
+  readonly #crowding: Crowding;
   readonly #events: EngineEvents;
   readonly #saidFamilies = new Set<Family>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -212,6 +214,7 @@ class Running {
       info,
     });
     this.#drops = new Drops(director.map('drops'));
+    this.#crowding = new Crowding(this.fill());
     this.marks = new MarkKeeper({ director, services: () => this.table.marks(), problem });
   }
 
@@ -233,7 +236,8 @@ class Running {
     });
     every(window, () => {
       const silent = this.table.unanswered((server, client) => this.#host.bypass(server, client));
-      for (const message of [...silent, ...this.#drops.news()]) this.#events.problem(message);
+      const crowded = this.#crowding.news(this.fill(), performance.now());
+      for (const message of [...silent, ...this.#drops.news(), ...crowded]) this.#events.problem(message);
       this.marks.check();
     });
     const adopted = this.table.adopt();

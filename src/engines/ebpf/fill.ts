@@ -34,7 +34,8 @@ export function tableFills(settings: ArrayBuffer, buckets: (name: string) => num
       const slots = ways * buckets(`${name}${family}`);
       const used = words.getUint32(Settings.used + 4 * (3 * block + at), true);
       const refused = at === 0 ? words.getUint32(Settings.refused + 4 * block, true) : 0;
-      return { family, table, used, slots, refused };
+      const unpromoted = at === 0 ? words.getUint32(Settings.unpromoted + 4 * block, true) : 0;
+      return { family, table, used, slots, refused, unpromoted };
     }),
   );
 }

@@ -92,7 +92,7 @@ export const Traffic = {
 
 export const Settings = {
   bytes: 256,
-  clock: 0,
+  now: 0,
   services4: 4,
   services6: 8,
   marks: 12,
@@ -120,6 +120,8 @@ export const Settings = {
   identification: 196,
   used: 200,
   refused: 224,
+  unpromoted: 232,
+  clock: 252,
 } as const;
 
 /** What `directord capture` asks for, and what it gets. */

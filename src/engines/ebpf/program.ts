@@ -12,6 +12,7 @@ import type { BpfProgram } from '../../platform/bpf/bpf-program.ts';
 import { Settings } from './layout.ts';
 import type { TableSizes } from './table-sizes.ts';
 import { bucketCounts, mapEntries } from './table-sizes.ts';
+import { monotonicTicks } from './ticks.ts';
 
 /** What the build makes of bpf/directord.bpf.c. */
 export const directorObject = fileURLToPath(
@@ -65,7 +66,7 @@ export function loadDirector({
   });
   try {
     object.load();
-    new Uint8Array(object.map('settings').view()).set(seed, Settings.seed);
+    begin(object.map('settings').view(), seed);
     return {
       object,
       sizes,
@@ -89,6 +90,13 @@ export function constantsOver(
   sizes: TableSizes,
 ): Readonly<Record<string, number | Uint8Array>> {
   return constants(sizes, pinnedSeed(pins) ?? randomBytes(8));
+}
+
+/** The sweeper goes on with the time once it is started. */
+function begin(settings: ArrayBuffer, seed: Uint8Array): void {
+  new Uint8Array(settings).set(seed, Settings.seed);
+  const words = new DataView(settings);
+  words.setUint32(Settings.now, monotonicTicks() + words.getUint32(Settings.clock, true), true);
 }
 
 function constants(sizes: TableSizes, seed: Uint8Array): Readonly<Record<string, number | Uint8Array>> {

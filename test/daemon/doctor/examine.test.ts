@@ -102,7 +102,7 @@ void t.test('the worst is said last', (t) => {
 });
 
 void t.test('how full the tables of the ebpf engine are', (t) => {
-  const table = { family: 4, table: 'connections', slots: 1000, refused: 0 } as const;
+  const table = { family: 4, table: 'connections', slots: 1000, refused: 0, unpromoted: 0 } as const;
   const half = { ...table, family: 6, table: 'half-open connections' } as const;
   const drops = new Map([['no route', 7]]);
   const fill = {
@@ -119,6 +119,8 @@ void t.test('how full the tables of the ebpf engine are', (t) => {
   const refused = ofEbpf({ fill: { tables: [{ ...table, used: 10, refused: 3 }], drops: new Map() } });
   t.match(refused, /^warn {2}IPv4 connections: .*; 3 found no room so far -> /m);
   t.match(refused, /^ok {4}packets dropped so far: none$/m);
+  const unpromoted = ofEbpf({ fill: { tables: [{ ...table, used: 10, unpromoted: 4 }], drops: new Map() } });
+  t.match(unpromoted, /^warn {2}IPv4 connections: .*; 4 stayed among the half-open ones.* -> .*--connections$/m);
   t.end();
 });
 

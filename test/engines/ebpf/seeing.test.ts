@@ -331,6 +331,7 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
       1,
     );
     words.setUint32(Settings.clock, ticksOf(6), true);
+    words.setUint32(Settings.now, words.getUint32(Settings.now, true) + ticksOf(6), true);
     segment(sender, 40002, Flag.syn);
     t.equal(
       reader.read(() => undefined),
@@ -353,7 +354,7 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
     const slots = 4 * 4096;
     await waitFor('the sweeper', 20, () => (readFill(pins).tables[1]?.used ?? 0) > 0);
     const { tables } = readFill(pins);
-    t.match(tables[0], { family: 4, table: 'connections', slots, refused: 0 });
+    t.match(tables[0], { family: 4, table: 'connections', slots, refused: 0, unpromoted: 0 });
     t.match(tables[4], { family: 6, table: 'half-open connections', slots: slots / 16 });
     t.same(engine.tables?.(), tables, 'the daemon says the same');
     t.same([...readFill(pins).drops.keys()], []);

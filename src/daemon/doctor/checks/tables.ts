@@ -13,10 +13,14 @@ export function tables({ fill }: Facts): readonly Finding[] {
   return [...fill.tables.map(room), ok('packets dropped so far', drops === '' ? 'none' : drops)];
 }
 
-function room({ family, table, used, slots, refused }: TableFill): Finding {
+function room({ family, table, used, slots, refused, unpromoted }: TableFill): Finding {
   const subject = `IPv${family} ${table}`;
   const share = `${used} of ${slots} slots in use (${Math.round((100 * used) / slots)} %)`;
-  const text = refused === 0 ? share : `${share}; ${refused} found no room so far`;
-  if (used < tight * slots && refused === 0) return ok(subject, text);
+  const lacks = [
+    ...(refused === 0 ? [] : [`${refused} found no room so far`]),
+    ...(unpromoted === 0 ? [] : [`${unpromoted} stayed among the half-open ones, where a flood may end them`]),
+  ];
+  const text = [share, ...lacks].join('; ');
+  if (used < tight * slots && lacks.length === 0) return ok(subject, text);
   return warn(subject, text, 'directord stop, with cleanstop, then start with larger --connections');
 }

@@ -3,8 +3,8 @@
 #define DIRECTORD_CHECKSUM_H
 #include "packet.h"
 
+/* Of at most 36 bits. */
 inline_function u16 folded(u64 sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
   return (sum & 0xffff) + (sum >> 16);

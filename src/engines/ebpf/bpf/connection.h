@@ -75,6 +75,14 @@ inline_function void copy_flow(const int family, struct flow *to, const struct f
   if (family == 6) copy_address(((struct flow6 *)to)->new_address, ((const struct flow6 *)from)->new_address, 6);
 }
 
+/* Once for each: every later packet tries to promote it again. */
+inline_function void count_unpromoted(const int family, struct flow *forward) {
+  u32 counted = FLOW_COUNTED << FLAGS_SHIFT;
+  if (__sync_fetch_and_or(facts_of(forward), counted) & counted) return;
+  struct settings *settings = the_settings();
+  if (settings) __sync_fetch_and_add(&settings->unpromoted[family == 4 ? 0 : 1], 1);
+}
+
 /* Moves a connection that proved to be one out of the table of half-open ones, which any flood may throw out. */
 inline_function void promote(const int family, u32 reference) {
   struct flow *forward = flow_at(family, reference);
@@ -101,12 +109,14 @@ inline_function void promote(const int family, u32 reference) {
     full->peer = to_reply;
   }
   copy_flow(family, full, forward);
+  full->flags &= ~FLOW_COUNTED;
   flow_publish(full);
   if (full_reply) flow_publish(full_reply);
   if (flow_seize(forward)) flow_free(family, HALF, forward);
   if (reply && flow_seize(reply)) flow_free(family, HALF, reply);
   return;
 no_room:
+  count_unpromoted(family, forward);
   __sync_fetch_and_and(facts_of(forward), ~confirmed);
 }
 
@@ -119,7 +129,6 @@ once_function int promote6(u32 reference) {
   promote(6, reference);
   return 0;
 }
-
 
 inline_function void set_template_flag(const int family, const struct flow *forward, u32 flag) {
   if (forward->template == 0) return;

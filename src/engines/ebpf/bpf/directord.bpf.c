@@ -65,7 +65,9 @@ SEC("tc")
 int sweep_start(struct __sk_buff *context) {
   u32 first = 0;
   struct sweeper *sweeper = bpf_map_lookup_elem(&sweepers, &first);
-  if (!sweeper) return 1;
+  struct settings *settings = the_settings();
+  if (!sweeper || !settings) return 1;
+  tell_time(settings);
   bpf_timer_init(&sweeper->timer, &sweepers, 1 /* CLOCK_MONOTONIC */); /* fails where a former daemon did it: as well */
   if (bpf_timer_set_callback(&sweeper->timer, sweep_tick)) return 2;
   return bpf_timer_start(&sweeper->timer, PERIOD, 0) ? 3 : 0;

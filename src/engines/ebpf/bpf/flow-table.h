@@ -1,5 +1,5 @@
-/* The tables of flows: buckets of four slots in arrays, two buckets a key (Azar et al., "Balanced Allocations"), the second only when
- * the first is full. Everybody else goes through these few functions, so the tables can be replaced.
+/* The tables of flows: buckets of four slots in arrays, four buckets a key (Azar et al., "Balanced Allocations"), each only when those
+ * before it are full. Everybody else goes through these few functions, so the tables can be replaced.
  *
  *   flow_of        the slot of a packet's direction, or NULL
  *   flow_find      its reference, or NO_SLOT
@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "packet.h"
 
+/* The first four as they are in struct flow. */
 struct flow_key {
   u32 source;
   u32 target;
@@ -32,9 +33,12 @@ inline_function u64 mix(u64 a, u64 b) {
   return a ^ (a >> 32);
 }
 
+inline_function u64 addresses_of(const struct flow_key *key) { return key->source | (u64)key->target << 32; }
+inline_function u64 rest_of(const struct flow_key *key) { return key->ports | (u64)key->protocol << 32; }
+
 inline_function void hash_key(struct flow_key *key) {
-  u64 hash = mix(hash_seed, ((u64)key->source << 32) | key->target);
-  hash = mix(hash, ((u64)key->ports << 32) | key->protocol) * 0xc2b2ae3d27d4eb4full;
+  u64 hash = mix(hash_seed, addresses_of(key));
+  hash = (hash ^ rest_of(key)) * 0xc2b2ae3d27d4eb4full;
   key->hash = hash ^ (hash >> 32); /* products carry upwards only: without this, a port in the upper half would not reach the lower bits */
 }
 
@@ -81,6 +85,9 @@ inline_function struct flow *slot_of(const int family, void *bucket, u32 way) {
   return &((struct bucket6 *)bucket)->slots[way & (WAYS - 1)].head;
 }
 
+/* Where in its bucket a key is, unless somebody else was there before: then one cache line is enough to find it. */
+inline_function u32 first_way(u64 hash) { return hash >> 62; }
+
 inline_function u32 reference_of(const u32 table, u32 bucket, u32 way) { return (table << 30) | (bucket * WAYS + way); }
 
 inline_function struct flow *flow_at(const int family, u32 reference) {
@@ -94,9 +101,9 @@ inline_function struct flow *flow_at(const int family, u32 reference) {
 }
 
 inline_function bool is_key_of(const int family, const struct flow *flow, const struct flow_key *key) {
-  if (flow->source != key->source || flow->target != key->target || flow->ports != key->ports) return false;
-  u32 protocol = *(const volatile u32 *)&flow->protocol & KEY_MASK;
-  if (protocol != key->protocol || *(const volatile u32 *)&flow->life != LIVE) return false;
+  if (*(const volatile u64 *)&flow->source != addresses_of(key)) return false;
+  u64 rest = *(const volatile u64 *)&flow->ports & ((u64)KEY_MASK << 32 | 0xffffffff);
+  if (rest != rest_of(key) || *(const volatile u32 *)&flow->life != LIVE) return false;
   if (family == 4) return true;
   const struct flow6 *flow6 = (const struct flow6 *)flow;
   return same_address(flow6->source, key->source6, 6) && same_address(flow6->target, key->target6, 6);
@@ -113,12 +120,19 @@ inline_function u32 find_in_bucket(const int family, const u32 table, u32 bucket
   return NO_SLOT;
 }
 
+/* A key's buckets in the order in which they are tried; the one beside its first and the one beside its second are hardly ever needed. */
+#define CHOICES 4
+inline_function u32 choice_of(const int family, const u32 table, u64 hash, u32 choice) {
+  return ((u32)(choice & 1 ? hash >> 32 : hash) ^ choice >> 1) & mask_of(family, table);
+}
+
 inline_function u32 find_in_table(const int family, const u32 table, const struct flow_key *key) {
-  const u32 mask = mask_of(family, table);
   bool spilled = false;
-  u32 found = find_in_bucket(family, table, (u32)key->hash & mask, key, &spilled);
+  u32 found = find_in_bucket(family, table, choice_of(family, table, key->hash, 0), key, &spilled);
   if (likely(found != NO_SLOT || !spilled)) return found;
-  return find_in_bucket(family, table, (u32)(key->hash >> 32) & mask, key, &spilled);
+  for (u32 choice = 1; choice < CHOICES && found == NO_SLOT; choice++)
+    found = find_in_bucket(family, table, choice_of(family, table, key->hash, choice), key, &spilled);
+  return found;
 }
 
 inline_function u32 find_elsewhere(const int family, const struct packet *packet) {
@@ -129,7 +143,7 @@ inline_function u32 find_elsewhere(const int family, const struct packet *packet
   return found != NO_SLOT ? found : find_in_table(family, HALF, &key);
 }
 
-/* Kept out of line: most packets are of flows in the full table, in the first bucket of their key. */
+/* Kept out of line: most packets are of flows in the full table, in the first bucket of their key and there where they are looked for first. */
 once_function u32 find_elsewhere4(const struct packet *packet) { return find_elsewhere(4, packet); }
 once_function u32 find_elsewhere6(const struct packet *packet) { return find_elsewhere(6, packet); }
 
@@ -141,10 +155,9 @@ inline_function struct flow *flow_of(const int family, const struct packet *pack
   void *slots = bucket_at(family, FULL, bucket);
   *reference = NO_SLOT;
   if (!slots) return NULL;
-#pragma unroll
-  for (u32 way = 0; way < WAYS; way++) {
-    struct flow *flow = slot_of(family, slots, way);
-    if (!is_key_of(family, flow, &key)) continue;
+  const u32 way = first_way(key.hash);
+  struct flow *flow = slot_of(family, slots, way);
+  if (likely(is_key_of(family, flow, &key))) {
     *reference = reference_of(FULL, bucket, way);
     return flow;
   }
@@ -189,11 +202,12 @@ inline_function void flow_free(const int family, const u32 table, struct flow *f
   *(volatile u32 *)&flow->life = FREE;
 }
 
-inline_function u32 claim_in_bucket(const int family, const u32 table, u32 bucket) {
+inline_function u32 claim_in_bucket(const int family, const u32 table, u32 bucket, u32 first) {
   void *slots = bucket_at(family, table, bucket);
   if (!slots) return NO_SLOT;
 #pragma unroll
-  for (u32 way = 0; way < WAYS; way++) {
+  for (u32 step = 0; step < WAYS; step++) {
+    const u32 way = first ^ step;
     struct flow *flow = slot_of(family, slots, way);
     if (flow->life == FREE && __sync_val_compare_and_swap(&flow->life, FREE, TAKEN) == FREE) return reference_of(table, bucket, way);
   }
@@ -208,14 +222,14 @@ inline_function struct group *group_at(u32 bucket) {
   return bpf_map_lookup_elem(&groups, &number);
 }
 
-/* The slot is TAKEN, and holds the key; NO_SLOT when both buckets are full. */
+/* The slot is TAKEN, and holds the key; NO_SLOT when all its buckets are full. */
 inline_function u32 flow_claim(const int family, const u32 table, const struct flow_key *key) {
-  const u32 mask = mask_of(family, table);
-  u8 displaced = 0;
-  u32 claimed = claim_in_bucket(family, table, (u32)key->hash & mask);
-  if (claimed == NO_SLOT) {
-    displaced = 1;
-    claimed = claim_in_bucket(family, table, (u32)(key->hash >> 32) & mask);
+  const u32 first = first_way(key->hash);
+  u32 claimed = claim_in_bucket(family, table, choice_of(family, table, key->hash, 0), first);
+  const bool displaced = claimed == NO_SLOT;
+  if (unlikely(displaced)) {
+    for (u32 choice = 1; choice < CHOICES && claimed == NO_SLOT; choice++)
+      claimed = claim_in_bucket(family, table, choice_of(family, table, key->hash, choice), first);
     if (claimed == NO_SLOT) return NO_SLOT;
     count_spilled(family, table, key->hash, 1);
   }

@@ -29,6 +29,7 @@ inline_function int read_transport(void *data, void *end, const int family, stru
     if ((void *)(tcp + 1) > end || tcp->doff < 5 || packet->length < HEADERS(family) - ETH_HLEN + tcp->doff * 4) return RARE;
     packet->ports = *(u32 *)tcp;
     packet->tcp_flags = ((u8 *)tcp)[13];
+    packet->unsummed = false;
     return 0;
   }
   struct udphdr *udp = transport;
@@ -37,6 +38,7 @@ inline_function int read_transport(void *data, void *end, const int family, stru
   if (datagram < sizeof(*udp) || packet->length < HEADERS(family) - ETH_HLEN + datagram) return RARE;
   packet->ports = *(u32 *)udp;
   packet->tcp_flags = 0;
+  packet->unsummed = udp->check == 0;
   return 0;
 }
 
@@ -97,28 +99,51 @@ inline_function bool looks_unfinished(const int family, const struct packet *pac
   return folded(sum + (u16)~checksum) == 0xffff;
 }
 
-/* The checksum of TCP or UDP after its addresses and one port changed. `change` is what the addresses do to it. Of packets that may be unfinished
- * the kernel knows; and where it has summed up what came in, it wants to be told. */
-inline_function int fix_transport_checksum(void *context, const bool xdp, const int family, const struct packet *packet, u64 change,
-                                           u16 old_port, u16 new_port) {
-  const bool tcp = packet->protocol == IPPROTO_TCP;
+/* The kernel changes the checksum of what may be unfinished: it knows. `change` is what the addresses do to it, in 32 bits. */
+inline_function int change_unfinished(void *context, const int family, const bool tcp, u32 change, u16 old_port, u16 new_port) {
   const u32 at = HEADERS(family) + (tcp ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check));
-  u16 *checksum = frame_data(context, xdp) + at;
-  if ((void *)(checksum + 1) > frame_end(context, xdp)) return -1;
-  change = (change & 0xffffffff) + (change >> 32);
-  change = (change & 0xffffffff) + (change >> 32);
-  if (!xdp && (is_merged(context, xdp) || looks_unfinished(family, packet, *checksum))) {
-    u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
-    if (bpf_l4_csum_replace(context, at, 0, change, BPF_F_PSEUDO_HDR | flags)) return -1;
-    return old_port == new_port ? 0 : bpf_l4_csum_replace(context, at, old_port, new_port, sizeof(u16) | flags);
+  const u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+  if (bpf_l4_csum_replace(context, at, 0, change, BPF_F_PSEUDO_HDR | flags)) return -1;
+  return old_port == new_port ? 0 : bpf_l4_csum_replace(context, at, old_port, new_port, sizeof(u16) | flags);
+}
+
+/* The checksum of TCP or UDP after its addresses and one port changed. */
+inline_function int change_checksum(void *context, const bool xdp, const int family, const struct packet *packet, const bool tcp,
+                                    u16 *checksum, u64 change, u16 old_port, u16 new_port) {
+  if (!xdp) {
+    u64 folded32 = (change & 0xffffffff) + (change >> 32);
+    folded32 = (folded32 & 0xffffffff) + (folded32 >> 32);
+    if (is_merged(context, xdp) || looks_unfinished(family, packet, *checksum))
+      return change_unfinished(context, family, tcp, folded32, old_port, new_port);
+    bpf_csum_update(context, ~(u32)folded32); /* where the kernel has summed up what came in */
   }
   u16 sum = changed_checksum(*checksum, change + (u16)~old_port + new_port);
   *checksum = tcp || sum ? sum : 0xffff;
-  if (!xdp) bpf_csum_update(context, ~(u32)change);
   return 0;
 }
 
-inline_function void write_ethernet(void *data, const struct hop *hop) { __builtin_memcpy(data, hop->to, 2 * ETH_ALEN); }
+inline_function int change_transport(void *context, const bool xdp, const int family, const struct packet *packet, u64 change, u16 old_port,
+                                     u16 new_port) {
+  void *transport = frame_data(context, xdp) + HEADERS(family);
+  void *end = frame_end(context, xdp);
+  if (packet->protocol == IPPROTO_TCP) {
+    struct tcphdr *tcp = transport;
+    if ((void *)(tcp + 1) > end) return -1;
+    return change_checksum(context, xdp, family, packet, true, &tcp->check, change, old_port, new_port);
+  }
+  struct udphdr *udp = transport;
+  if ((void *)(udp + 1) > end) return -1;
+  return change_checksum(context, xdp, family, packet, false, &udp->check, change, old_port, new_port);
+}
+
+/* `frame` and hop->to are at multiples of four bytes, or of two where that does no harm. */
+inline_function void write_ethernet(void *frame, const struct hop *hop) {
+  const u32 *addresses = (const u32 *)hop->to;
+  u32 *words = frame;
+  words[0] = addresses[0];
+  words[1] = addresses[1];
+  words[2] = addresses[2];
+}
 
 /* TTL and, of NAT, one address and one port. `client` says which: the packet comes from a client, so its target changes. */
 inline_function int rewrite(void *context, const bool xdp, const int family, const struct packet *packet, const struct hop *hop,
@@ -126,7 +151,7 @@ inline_function int rewrite(void *context, const bool xdp, const int family, con
   const u32 *old = client ? packet->target : packet->source;
   const u16 old_port = client ? target_port(packet) : source_port(packet);
   const u64 change = address ? change_address(old, address, family) : 0;
-  if (address && fix_transport_checksum(context, xdp, family, packet, change, old_port, port)) return -1;
+  if (address && change_transport(context, xdp, family, packet, change, old_port, port)) return -1;
   void *data = frame_data(context, xdp);
   void *end = frame_end(context, xdp);
   void *transport = data + HEADERS(family);
@@ -147,12 +172,6 @@ inline_function int rewrite(void *context, const bool xdp, const int family, con
   ip->hop_limit--;
   if (address) copy_address(client ? ip->daddr.in6_u.u6_addr32 : ip->saddr.in6_u.u6_addr32, address, 6);
   return 0;
-}
-
-inline_function bool has_checksum(void *context, const bool xdp, const struct packet *packet) {
-  if (packet->protocol != IPPROTO_UDP) return true;
-  struct udphdr *udp = frame_data(context, xdp) + HEADERS(packet->family);
-  return (void *)(udp + 1) <= frame_end(context, xdp) && udp->check != 0;
 }
 
 /* ---- a client's packet */
@@ -180,7 +199,7 @@ inline_function bool is_simple(void *context, const bool xdp, const struct setti
   if (xdp && server->hop.interface & HOP_NO_XDP) return false;
   if (method == TUNNEL) return is_simple_tunnel(context, xdp, settings, packet, server);
   if (!fits(context, xdp, packet, server->hop.mtu)) return false;
-  return method != MASQ || has_checksum(context, xdp, packet);
+  return method != MASQ || !packet->unsummed;
 }
 
 /* What the outer header takes from the IP header. */
@@ -253,6 +272,7 @@ inline_function void take_out(const int family, const struct settings *settings,
   u32 reference = reply->peer;
   reply->seen = now;
   if (!(forward->flags & FLOW_REPLIED)) set_flag(forward, FLOW_REPLIED);
+  if (!(reply->flags & FLOW_REPLIED)) set_flag(reply, FLOW_REPLIED);
   if (packet->protocol == IPPROTO_TCP) {
     step(family, settings, reference, forward, OUTPUT, packet->tcp_flags);
     reply->timeout = forward->timeout;
@@ -267,7 +287,7 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
                               struct flow *reply, u32 reference, u32 now) {
   if (reply->hop.second != four_seconds_of(now) || !fits(context, xdp, packet, reply->hop.mtu)) return RARE;
   if (xdp && reply->hop.interface & HOP_NO_XDP) return RARE;
-  if (!has_checksum(context, xdp, packet)) return RARE;
+  if (packet->unsummed) return RARE;
   const struct hop hop = reply->hop;
   const u16 port = reply->new_port;
   u32 address[4];
@@ -277,11 +297,12 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
     ? reply->state == TCP_ESTABLISHED && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
       reply->timeout == settings->tcp_timeouts[TCP_ESTABLISHED]
     : reply->timeout == settings->udp_timeout;
-  if (unlikely(!quiet || reference >> 30 != FULL || now - reply->seen > FRESH)) {
+  /* a quiet one has nothing to say to the forward flow, which is another cache line */
+  if (unlikely(!quiet || !(reply->flags & FLOW_REPLIED) || reference >> 30 != FULL || has_passed(now, reply->seen, reply->timeout))) {
     struct flow *forward = flow_at(family, reply->peer);
     if (!forward || is_past(family, forward, now)) return RARE;
     take_out(family, settings, packet, reply, forward, now);
-  }
+  } else if (now - reply->seen > FRESH) reply->seen = now;
   count_out(reply->server, packet->length);
   if (rewrite(context, xdp, family, packet, &hop, false, address, port)) return drop(xdp);
   return send_to(context, xdp, hop.interface);
@@ -290,7 +311,7 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
 /* ---- both */
 
 inline_function int forward_packet(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet) {
-  u32 now = now_tick(settings);
+  const u32 now = now_tick(settings);
   u32 reference;
   struct flow *flow = flow_of(family, packet, &reference);
   if (likely(flow != NULL)) {

@@ -15,7 +15,8 @@ struct packet {
   u32 target[4];
   u32 ports;     /* source, target */
   u32 length;    /* of the IP packet */
-  u32 transport; /* offset of the TCP or UDP header in the frame */
+  u16 transport; /* offset of the TCP or UDP header in the frame */
+  u16 unsummed;  /* UDP without a checksum */
   u8 family;
   u8 protocol;
   u8 ttl;

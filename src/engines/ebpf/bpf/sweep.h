@@ -1,4 +1,4 @@
-/* Ends what is past its time. A timer goes through the tables piece by piece, whether a daemon lives or not. */
+/* Tells the time, and ends what is past its time. A timer goes through the tables piece by piece, whether a daemon lives or not. */
 #ifndef DIRECTORD_SWEEP_H
 #define DIRECTORD_SWEEP_H
 #include "persistence.h"
@@ -69,7 +69,7 @@ inline_function u32 buckets_of(u32 table) {
             : table == 4 ? half_mask6 : template_mask6);
 }
 
-#define PERIOD 10000000ull /* ns between pieces of work */
+#define PERIOD 10000000ull /* ns between pieces of work, and from one time to the next */
 #define ROUND 128          /* in so many of them all tables have been looked at once: 1.3 s */
 
 struct sweeper {
@@ -105,6 +105,8 @@ once_function int sweep_turn(u32 table) {
 }
 
 static int sweep_tick(void *map, int *key, struct sweeper *sweeper) {
+  struct settings *settings = the_settings();
+  if (settings) tell_time(settings);
   for (u32 table = 0; table < TABLES; table++) sweep_turn(table);
   bpf_timer_start(&sweeper->timer, PERIOD, 0);
   return 0;

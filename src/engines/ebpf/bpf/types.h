@@ -105,10 +105,11 @@ enum life { FREE = 0, TAKEN = 1, LIVE = 2 };
 enum flow_flag {
   FLOW_METHOD = 3,    /* mask: enum method */
   FLOW_REPLY = 4,     /* this slot is of the direction from server to client */
-  FLOW_REPLIED = 8,   /* a reply came through the director */
+  FLOW_REPLIED = 8,   /* a reply came through the director; the reply's slot says so too, so that quiet ones need not look at the forward one */
   FLOW_CONFIRMED = 16, /* spoken both ways: no flood evicts it */
   FLOW_TEMPLATE = 32,
   FLOW_ASSURED = 64,  /* of a template: a connection from it was established */
+  FLOW_COUNTED = 64,  /* of a half-open connection: it is in `unpromoted` of struct settings */
   FLOW_ACTIVE = 128,  /* counted as active, else as inactive */
 };
 
@@ -128,10 +129,10 @@ struct flow {
   u8 protocol;  /* 0 for a template of a firewall mark */
   u8 flags;
   u8 state;     /* TCP state; the reply's is a copy */
-  u8 displaced; /* it is in the second bucket of its key */
+  u8 displaced; /* it is not in the first bucket of its key */
   u32 new_address; /* of replies, IPv4: the virtual address; of a template: how many connections refer to it */
   u16 new_port;    /* network order: the destination's port, of replies the virtual port */
-  u16 spilled;     /* of a bucket's first slot: how many keys that belong here are in their second bucket */
+  u16 spilled;     /* of a bucket's first slot: how many keys that belong here are in another bucket */
   u32 peer;        /* reference of the other direction, or NO_SLOT */
   u32 server;      /* slot of the destination */
   u32 timeout;     /* ticks */
@@ -219,7 +220,7 @@ enum drop {
 
 /* One record. Host order. TypeScript writes all but the counters at its end. */
 struct settings {
-  u32 clock;        /* ticks to add to the kernel's clock */
+  u32 now;          /* tick; goes on with the sweeper's timer, every 10 ms */
   u32 services4;    /* how many virtual services there are of each family */
   u32 services6;
   u32 marks;        /* of firewall marks */
@@ -248,7 +249,9 @@ struct settings {
   u32 identification;
   u32 used[6];      /* slots in use, as of the sweeper's last turn: of full, half-open, templates of IPv4, then of IPv6 */
   u32 refused[2];   /* connections that found no room, by family */
-  u32 spare2[6];
+  u32 unpromoted[2]; /* of those in the half-open table that were established when the other one had no room, by family */
+  u32 spare2[3];
+  u32 clock;        /* ticks to add to the kernel's clock */
 };
 
 /* ---- firewall marks */
