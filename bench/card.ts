@@ -101,7 +101,7 @@ async function link(host: Peer['lab']['client'], name: string): Promise<Link> {
 
 /** struct stream of generator.bpf.c */
 function stream({ address }: Peer, flows: number, eth0: Link, front: Link): Buffer {
-  const first = frame('udp', false, {
+  const first = frame('udp', 'data', {
     sourceMac: eth0.address,
     mac: front.address,
     source: '10.1.0.2',

@@ -3,6 +3,9 @@ import { internetChecksum, pseudoHeader } from '../../test/support/internet-chec
 
 export type Protocol = 'udp' | 'tcp';
 
+/** What of a connection a frame is. */
+export type Part = 'opening' | 'answer' | 'data';
+
 export interface Addressed {
   readonly sourceMac: string;
   readonly mac: string;
@@ -17,13 +20,12 @@ export const flows = 256;
 const firstPort = 10_240;
 
 export const ipNumber: Readonly<Record<Protocol, number>> = { udp: 17, tcp: 6 };
-const SYN = 0x02;
-const ACK = 0x10;
+const flags: Readonly<Record<Part, number>> = { opening: 0x02, answer: 0x12, data: 0x10 };
 
-/** @returns the first client's frame */
+/** @returns the first client's frame, or of the server the first one to it */
 export function frame(
   protocol: Protocol,
-  opens: boolean,
+  part: Part,
   { sourceMac, mac, source, address, port }: Addressed,
 ): Buffer {
   const bytes = Buffer.alloc(frameBytes);
@@ -31,14 +33,14 @@ export function frame(
   bytes.set(macBytes(sourceMac), 6);
   bytes.writeUInt16BE(0x0800, 12);
   const transport = bytes.subarray(34, protocol === 'udp' ? frameBytes : 54);
-  transport.writeUInt16BE(firstPort, 0);
-  transport.writeUInt16BE(port, 2);
+  transport.writeUInt16BE(part === 'answer' ? port : firstPort, 0);
+  transport.writeUInt16BE(part === 'answer' ? firstPort : port, 2);
   // the word that goes down where the port goes up (generator.bpf.c), never below 0
   transport.writeUInt16BE(0x8000, 8);
   if (protocol === 'udp') transport.writeUInt16BE(transport.length, 4);
   else {
     transport.writeUInt8(0x50, 12);
-    transport.writeUInt8(opens ? SYN : ACK, 13);
+    transport.writeUInt8(flags[part], 13);
     transport.writeUInt16BE(64_000, 14);
   }
   bytes.set([0x45, 0, 0, 20 + transport.length, 0, 0, 0x40, 0, 64, ipNumber[protocol]], 14);

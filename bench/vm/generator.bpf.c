@@ -10,6 +10,7 @@ struct stream {
   __u32 interface;
   __u32 flows; /* a power of two */
   __u32 next;
+  __u32 from_server; /* 1: replies, of which the client's port is the destination */
 } __attribute__((packed));
 
 struct {
@@ -27,7 +28,8 @@ SEC("xdp") int generate(struct xdp_md *xdp) {
   *frame = from->frame;
   __u32 flow = from->next++ & (from->flows - 1);
   /* one word up, another down: the checksum stays */
-  frame->source = bpf_htons(bpf_ntohs(frame->source) + flow);
+  __be16 *port = from->from_server ? &frame->destination : &frame->source;
+  *port = bpf_htons(bpf_ntohs(*port) + flow);
   frame->rest[2] = bpf_htons(bpf_ntohs(frame->rest[2]) - flow);
   return bpf_redirect(from->interface, 0);
 }

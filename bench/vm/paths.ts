@@ -10,6 +10,8 @@ export interface Path {
   readonly to: string;
   /** Destination address of what arrives, port {@link port}; undefined: the frames end on arrival at the director. */
   readonly arrivesAt?: string;
+  /** Whether the server's answers come through the director. */
+  readonly answers?: true;
   /** Shell, in the director. */
   readonly setup: string;
   /** Name of the path whose work it does, and the aim: at most so many times its instructions. */
@@ -45,7 +47,7 @@ const nft = `sysctl -qw net.netfilter.nf_conntrack_checksum=0
 	}
 	.`;
 
-const nat = { to: vip, arrivesAt: server };
+const nat = { to: vip, arrivesAt: server, answers: true } as const;
 const direct = { to: vip, arrivesAt: vip };
 
 /** What generator and sink cost on their own, for each hook: taken off the others. */

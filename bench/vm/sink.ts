@@ -36,7 +36,6 @@ export class Sink {
     this.#object = BpfObject.open(compiled('sink'));
     this.#object.load();
     for (const name of [`check_${hook}`, `drop_${hook}`]) this.#object.program(name).pin(`${pins}/${name}`);
-    if (hook === 'tc') sh(`tc ${this.#where} qdisc replace dev ${link} clsact`);
   }
 
   /** Checks every frame from now on: {@link Arrived.right}, {@link Arrived.wrong}. */
@@ -55,9 +54,9 @@ export class Sink {
     this.#attach('check');
   }
 
-  /** Only drops: {@link Arrived.dropped}. */
-  drop(): void {
-    this.#attach('drop');
+  /** Only drops: {@link Arrived.dropped}. By default where it is. */
+  drop(link = this.#link, namespace?: string): void {
+    this.#attach('drop', link, namespace === undefined ? this.#where : `-n ${namespace}`);
   }
 
   arrived(): Arrived {
@@ -68,13 +67,13 @@ export class Sink {
     return { right, wrong, dropped };
   }
 
-  #attach(what: 'check' | 'drop'): void {
+  #attach(what: 'check' | 'drop', link = this.#link, where = this.#where): void {
     const program = `${pins}/${what}_${this.#hook}`;
-    const [where, link] = [this.#where, this.#link];
     if (this.#hook === 'xdp') sh(`ip ${where} -force link set dev ${link} xdpdrv pinned ${program}`);
     else
       sh(
-        `tc ${where} filter replace dev ${link} ingress prio 1 handle 1 bpf direct-action object-pinned ${program}`,
+        `tc ${where} qdisc replace dev ${link} clsact
+        tc ${where} filter replace dev ${link} ingress prio 1 handle 1 bpf direct-action object-pinned ${program}`,
       );
   }
 }

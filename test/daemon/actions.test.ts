@@ -4,6 +4,7 @@ import t from 'tap';
 import type { Action } from '../../src/cli/directord-arguments.ts';
 import type { ActionContext } from '../../src/daemon/actions.ts';
 import { act } from '../../src/daemon/actions.ts';
+import { knowsHandOver } from '../../src/daemon/handover.ts';
 import { PidFile } from '../../src/daemon/pid-file.ts';
 
 const path = join(t.testdir(), 'ldirectord.ld.cf.pid');
@@ -23,6 +24,9 @@ interface World {
   readonly inForeground?: boolean;
   readonly program?: 'ldirectord';
   readonly refusesKill?: 'EPERM' | 'ESRCH';
+  /** The ebpf engine's table is in the kernel; the daemon knows how to leave it there. */
+  readonly table?: 'stays' | 'goes';
+  readonly startCode?: number;
 }
 
 async function perform(action: Exclude<Action, 'check'>, world: World): Promise<Seen> {
@@ -64,12 +68,20 @@ async function perform(action: Exclude<Action, 'check'>, world: World): Promise<
     },
     startInBackground: () => {
       seen.deeds.push('start');
-      return Promise.resolve(0);
+      return Promise.resolve(world.startCode ?? 0);
+    },
+    left: {
+      exists: () => world.table !== undefined,
+      canStay: (pid) => pid === 4711 && world.table === 'stays',
+      clean: () => {
+        if (world.table !== undefined) seen.deeds.push('clean');
+        return Promise.resolve();
+      },
     },
     kill: (pid, signal) => {
       if (world.refusesKill) throw Object.assign(new Error('kill failed'), { code: world.refusesKill });
       seen.deeds.push(`${signal} ${pid}`);
-      if (signal !== 'SIGTERM') return;
+      if (signal === 'SIGHUP') return;
       alive = false;
       pidFile.remove(pid);
     },
@@ -100,6 +112,13 @@ void t.test('actions and exit codes are those of ldirectord', async (t) => {
     ['try-restart', running, 0, ['SIGTERM 4711', 'start'], [starting]],
     ['try-restart', stopped, 0, [], []],
     ['try-restart', stale, 0, [], []],
+    ['restart', { ...running, table: 'stays' }, 0, ['SIGUSR2 4711', 'start'], [starting]],
+    ['try-restart', { ...running, table: 'stays' }, 0, ['SIGUSR2 4711', 'start'], [starting]],
+    ['restart', { ...running, table: 'goes' }, 0, ['SIGTERM 4711', 'start'], [starting]],
+    ['restart', { ...stale, table: 'stays' }, 0, ['start'], [starting]],
+    ['stop', { ...running, table: 'stays' }, 0, ['SIGTERM 4711'], []],
+    ['stop', { ...stale, table: 'stays' }, 0, ['clean'], []],
+    ['stop', { ...stopped, table: 'goes' }, 0, ['clean'], []],
     ['reload', running, 0, ['SIGHUP 4711'], []],
     ['force-reload', running, 0, ['SIGHUP 4711'], []],
   ];
@@ -110,6 +129,32 @@ void t.test('actions and exit codes are those of ldirectord', async (t) => {
       `${action} ${JSON.stringify(world)}`,
     );
   }
+});
+
+void t.test('a restart whose second half fails says what goes on', async (t) => {
+  const failed = await perform('restart', { ...running, table: 'stays', startCode: 1 });
+  t.equal(failed.code, 1);
+  t.match(
+    failed.err,
+    /^directord: no daemon runs: the kernel goes on forwarding.*'directord ld.cf stop' ends it/,
+  );
+  t.match(failed.log.at(-1), 'nobody checks health');
+  for (const table of [undefined, 'goes'] as const) {
+    const world: World = { ...running, startCode: 1, ...(table && { table }) };
+    t.match(await perform('restart', world), { code: 1, err: /^$/ });
+  }
+});
+
+void t.test('who takes the signal that leaves forwarding in place', (t) => {
+  const status = (mask: string) => () => `Name:\tnode\nSigIgn:\tffffffffffffffff\nSigCgt:\t${mask}\n`;
+  t.ok(knowsHandOver(4711, status('0000000188004e03')));
+  t.notOk(knowsHandOver(4711, status('0000000188004603')), 'ldirectord, or whoever else');
+  t.notOk(
+    knowsHandOver(4711, () => ''),
+    'who has ended',
+  );
+  t.notOk(knowsHandOver(2 ** 30), 'who never was');
+  t.end();
 });
 
 void t.test('nobody to reload', async (t) => {

@@ -327,6 +327,24 @@ void t.test('cleanstop=no leaves that virtual as it is', async (t) => {
   t.same(table(), ['10.2.0.11:80 gate 1']);
 });
 
+void t.test('for the daemon that follows, what it still has stays', async (t) => {
+  const { monitor, clock, alive, news, table } = stage();
+  alive.add(rs1);
+  const both = configuration([
+    virtual([real(`${rs1}:80`)]),
+    virtual([real(`${rs1}:80`)], { service: { ...tcp80, address: '10.1.0.200' } }),
+  ]);
+  monitor.start(both);
+  await clock.advance(0);
+  news();
+  await monitor.stop(both.virtuals.slice(0, 1));
+  t.same(news().log, [
+    'Purged real server (stop): 10.2.0.11:80 (10.1.0.200:80)',
+    'Purged virtual server (stop): 10.1.0.200:80',
+  ]);
+  t.same(table(), ['10.2.0.11:80 gate 1']);
+});
+
 void t.test('checktype off is never checked: out, or at weight 0 when quiescent', async (t) => {
   for (const [quiescent, rows] of [
     [false, ['127.0.0.1:80 gate 1']],

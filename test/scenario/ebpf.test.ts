@@ -117,6 +117,77 @@ scenario(
 );
 
 scenario(
+  'a restart hands forwarding over, also with cleanstop',
+  async (t, lab) => {
+    const usual = lab.usualConfig();
+    t.match(usual, 'cleanstop=yes');
+    const other = `virtual=${lab.vip}:${lab.port + 1}\n    real=10.2.0.11:80 masq\n    checktype=on\n    protocol=tcp\n`;
+    const file = lab.writeConfig(usual + other);
+    const first = await lab.startDirectord(file, 'start');
+    await lab.untilPool(lab.servers, 10);
+    await waitFor('both services', 5, async () => (await lab.services()).length === 2);
+
+    const idle = lab.helper(lab.client, 'idle-clients', lab.vip, lab.port, 30);
+    await waitFor('the idle clients', 10, () => idle.lines()[0] === '{"open":30,"refused":0}');
+    const steady = lab.helper(lab.client, 'steady-client', lab.url, 20);
+    for (const server of lab.servers) server.write('big', 'x'.repeat(12 << 20));
+    const limits = ['--limit-rate', '1M', '-m', '60', '-o', '/dev/null', '-w', '%{size_download}'];
+    const download = lab.client.start(['curl', '-sS', ...limits, `${lab.url}big`]);
+    const added = (): number => lab.log().match(/Added (real|virtual) server/g)?.length ?? 0;
+    const addedByFirst = added();
+
+    lab.writeConfig(usual);
+    const asked = steady.lines().length;
+    const second = await lab.startDirectord(file, 'restart');
+    t.match(await first.exited, { code: 0 });
+    await waitFor('the next daemon', 10, () => lab.log().includes('Goes on with 1 services and 3 servers'));
+    t.match(lab.log(), 'terminated on signal: USR2');
+    await waitFor('the listing', 5, async () => (await lab.services()).length === 1);
+    t.equal(added(), addedByFirst, 'it has nothing to change; what is not in the file any more went before');
+    await waitFor('more requests', 5, () => steady.lines().length > asked + 20);
+
+    const failed = await lab.directord('-f', '--engine', 'ebpf', '--sysctl', 'no=1', file, 'restart');
+    t.match(await second.exited, { code: 0 });
+    t.match(failed, { code: 1, stderr: /no daemon runs: the kernel goes on forwarding.* stop' ends it/ });
+    t.same([...new Set(await lab.curl(6))].sort(), ['rs1', 'rs2', 'rs3']);
+
+    const third = await lab.startDirectord(file, 'restart');
+    t.match(await download.exited, { code: 0, stdout: String(12 << 20) }, 'a download went on');
+    steady.end();
+    const { stdout } = await steady.exited;
+    t.notMatch(stdout, /^FAILED/m, 'every request was answered');
+    idle.write('ask\n');
+    await waitFor('the answers', 10, () => idle.lines()[1]);
+    t.equal(idle.lines()[1], '{"answered":30,"closed":0}', 'idle connections too');
+    t.equal(added(), addedByFirst);
+
+    process.kill(third.pid, 'SIGKILL');
+    await third.exited;
+    lab.writeConfig(usual.replace('cleanstop=yes', 'cleanstop=no'));
+    t.match(await lab.directord(file, 'stop'), { code: 0 });
+    t.match(await traces(lab), /directord/, 'a stop without a daemon leaves what cleanstop=no leaves');
+    lab.writeConfig(usual);
+    t.match(await lab.directord(file, 'stop'), { code: 0 });
+    t.equal(await traces(lab), '', 'and ends what cleanstop=yes ends');
+    t.match(lab.log(), /forwarded here without a daemon; ended/);
+
+    const fourth = await lab.startDirectord(file, 'start');
+    await lab.untilPool(lab.servers, 10);
+    const packet = await lab.startDirectord('--engine', 'packet', file, 'restart');
+    t.match(await fourth.exited, { code: 0 });
+    await waitFor('the end of the table', 10, async () => (await traces(lab)) === '');
+    await lab.untilPool(lab.servers, 10);
+    const fifth = await lab.startDirectord(file, 'restart');
+    t.match(await packet.exited, { code: 0 });
+    t.match(lab.log(), 'terminated on signal: TERM');
+    await lab.untilPool(lab.servers, 10);
+    t.match(await fifth.stop(), { code: 0 });
+    t.equal(await traces(lab), '');
+  },
+  { engine: 'ebpf' },
+);
+
+scenario(
   'without cleanstop a stop leaves forwarding in place, as LVS does',
   async (t, lab) => {
     const file = lab.writeConfig(lab.usualConfig().replace('cleanstop=yes', 'cleanstop=no'));

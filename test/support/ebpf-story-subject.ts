@@ -4,13 +4,14 @@
  */
 import { readVsSettings } from '../../src/engines/vs-settings.ts';
 import { setMssClamp } from '../../src/engines/ebpf/director-settings.ts';
+import { tableFills } from '../../src/engines/ebpf/fill.ts';
 import { Host } from '../../src/engines/ebpf/host.ts';
 import { Card, Server, Settings } from '../../src/engines/ebpf/layout.ts';
 import { MarkPrograms } from '../../src/engines/ebpf/mark-programs.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
 import { monotonicTicks, ticksOf } from '../../src/engines/ebpf/ticks.ts';
-import type { ConnectionEntry } from '../../src/engines/engine.ts';
+import type { ConnectionEntry, TableFill } from '../../src/engines/engine.ts';
 import { Netlink } from '../../src/platform/netlink.ts';
 import { DirectorSupply } from './ebpf-director-supply.ts';
 import type { PlacedFrame } from './ebpf-place.ts';
@@ -46,7 +47,7 @@ export class EbpfStories {
   readonly #supply = new DirectorSupply();
 
   /** With the story's sysctls, marks, MTU and table in force at time `now`. The subject before is no more. */
-  async subject(story: Story, kind: ProgramKind, now: number): Promise<Subject> {
+  async subject(story: Story, kind: ProgramKind, now: number): Promise<Subject & Filled> {
     this.#place.setMtu(story.mtu ?? 1500);
     const subject = new EbpfSubject(story, {
       kind,
@@ -65,6 +66,11 @@ export class EbpfStories {
   }
 }
 
+/** How full its tables are. */
+interface Filled {
+  tables(): readonly TableFill[];
+}
+
 interface SubjectParts {
   readonly kind: ProgramKind;
   readonly now: number;
@@ -73,7 +79,7 @@ interface SubjectParts {
   readonly director: LoadedDirector;
 }
 
-class EbpfSubject implements Subject {
+class EbpfSubject implements Subject, Filled {
   readonly reassembles = false;
   readonly #parts: SubjectParts;
   readonly #settings;
@@ -150,6 +156,11 @@ class EbpfSubject implements Subject {
     // a moment later, even for what packets of just now have written
     this.#setClock(now);
     return this.#table.rows(monotonicTicks() + coarse + this.#late);
+  }
+
+  tables(): readonly TableFill[] {
+    const { director } = this.#parts;
+    return tableFills(director.view('settings'), (name) => director.map(name).maxEntries);
   }
 
   listing(option: ListingOption): string {

@@ -39,6 +39,9 @@ export const Server = {
   unansweredClient: 80,
 } as const;
 
+/** Part of {@link Server}, {@link Flow}. */
+export const Hop = { bytes: 20, interface: 0, mtu: 4, second: 6, to: 8, from: 14 } as const;
+
 export const ServerFlag = { local: 1, loopback: 2 } as const;
 
 /** A row of the map `cards`; six bytes at its end are spare. */

@@ -13,7 +13,7 @@ import type { Pool } from '../../scheduling/pool.ts';
 import type { Address } from '../../util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
 import { Method, methodOf } from '../service-facts.ts';
-import { Server } from './layout.ts';
+import { Hop, Server } from './layout.ts';
 
 const forwardings: Readonly<Record<Method, Forwarding>> = {
   [Method.masq]: 'masq',
@@ -54,6 +54,11 @@ export class ServerRecords {
     view.setUint16(at + Server.tunnelPort, port, true);
     view.setUint32(at + Server.serial, serial, true);
     view.setUint8(at + Server.family, familyOf(id.address) === 'inet' ? 4 : 6);
+  }
+
+  /** No destination any more: programs that know the way to it would go on without asking. */
+  forgetWay(slot: number): void {
+    this.#view.setUint16(slot * Server.bytes + Server.hop + Hop.second, 0, true);
   }
 
   /** Of the service that the destination belongs, or belonged, to. */

@@ -237,6 +237,7 @@ export class EbpfTable {
       },
       destinationRemoved: (service, { id, slot }) => {
         this.#counting.destinationRemoved(service.slot, slot);
+        this.#servers.forgetWay(slot);
         this.#realEndpoints.remove(service.id, id);
         this.#beginners.delete(slot);
         this.#present.delete(slot);

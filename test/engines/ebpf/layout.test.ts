@@ -15,6 +15,7 @@ const headers = join(import.meta.dirname, '../../../src/engines/ebpf/bpf');
 const structs = {
   rules: layout.Rules,
   server: layout.Server,
+  hop: layout.Hop,
   flow: layout.Flow,
   flow6: layout.Flow6,
   endpoint: layout.Endpoint,

@@ -94,12 +94,13 @@ function segment(sender: FrameSender, port: number, flags: number): void {
   sender.send(0, 1);
 }
 
-/** What a packet could change. */
+/** What a packet could change: not the time. */
 function memory(pins: Pins): Buffer[] {
   return ['pool', 'settings', 'templates4', 'halves4', 'flows4', 'servers'].map((name) => {
     const map = BpfMap.openPinned(pins.map(name));
     const copy = Buffer.from(map.view().slice(0));
     map.close();
+    if (name === 'settings') copy.writeUInt32LE(0, Settings.now);
     return copy;
   });
 }

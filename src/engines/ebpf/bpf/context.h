@@ -7,7 +7,7 @@
 #define XDP_CONTEXT(context) ((struct xdp_md *)(context))
 #define TC_CONTEXT(context) ((struct __sk_buff *)(context))
 
-/* Verdicts of the common path that are no action of either hook. */
+/* Verdicts of the common path in tc that are none of its actions. */
 #define RARE (-2)    /* nothing has been changed: tc does it on its longer way */
 #define REFUSED (-4) /* nobody serves there: tc tells the client */
 
@@ -49,6 +49,8 @@ inline_function bool is_for_this_host(void *context, const bool xdp, const void 
 inline_function bool is_merged(void *context, const bool xdp) { return !xdp && TC_CONTEXT(context)->gso_size != 0; }
 
 inline_function int pass(const bool xdp) { return xdp ? XDP_PASS : TC_ACT_UNSPEC; }
+inline_function int leave(const bool xdp) { return xdp ? XDP_PASS : RARE; } /* to tc, after XDP or in it */
+inline_function int refuse(const bool xdp) { return xdp ? XDP_PASS : REFUSED; }
 inline_function int drop(const bool xdp) { return xdp ? XDP_DROP : TC_ACT_SHOT; }
 
 inline_function int send_to(void *context, const bool xdp, u32 interface) {

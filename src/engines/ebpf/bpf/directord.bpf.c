@@ -17,7 +17,6 @@ int xdp_director(struct xdp_md *context) {
   if (!settings) return XDP_PASS;
   if (unlikely(settings->capture != 0)) capture_before_xdp(context);
   int verdict = forward(context, true, settings);
-  if (verdict == RARE || verdict == REFUSED) verdict = XDP_PASS;
   if (unlikely(settings->capture != 0)) capture_after_xdp(context, verdict);
   return verdict;
 }

@@ -192,14 +192,15 @@ inline_function bool is_simple_tunnel(void *context, const bool xdp, const struc
   return length <= server->hop.mtu;
 }
 
-/* Whether its server can be reached by the common path at this moment. */
+/* Whether its server can be reached by the common path at this moment. The way to it is known only while it is a destination, and not for one on
+ * this host. */
 inline_function bool is_simple(void *context, const bool xdp, const struct settings *settings, const struct packet *packet,
                                const struct server *server, u32 method, u32 now) {
-  if (server->hop.second != second_of(now) || server->flags & SERVER_LOCAL || method == LOCAL) return false;
+  if (server->hop.second != second_of(now)) return false;
   if (xdp && server->hop.interface & HOP_NO_XDP) return false;
+  if (likely(method == MASQ)) return !packet->unsummed && fits(context, xdp, packet, server->hop.mtu);
   if (method == TUNNEL) return is_simple_tunnel(context, xdp, settings, packet, server);
-  if (!fits(context, xdp, packet, server->hop.mtu)) return false;
-  return method != MASQ || !packet->unsummed;
+  return method == DIRECT && fits(context, xdp, packet, server->hop.mtu);
 }
 
 /* What the outer header takes from the IP header. */
@@ -244,15 +245,14 @@ inline_function void take_in(const int family, const struct settings *settings, 
 
 inline_function int to_server(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet,
                               struct flow *forward, u32 reference, bool is_new, u32 now) {
-  struct pool_destination *destination = destination_at(forward->server);
   struct server *server = server_at(forward->server);
-  if (!destination || !server || !(destination->flags & DESTINATION_AVAILABLE)) return RARE;
+  if (!server) return leave(xdp);
   if (!is_new) {
-    if (packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN) return RARE;
-    if (now - forward->seen > FRESH && is_past(family, forward, now)) return RARE;
+    if (packet->tcp_flags & TCP_SYN) return leave(xdp);
+    if (now - forward->seen > FRESH && is_past(family, forward, now)) return leave(xdp);
   }
   u32 method = forward->flags & FLOW_METHOD;
-  if (!is_simple(context, xdp, settings, packet, server, method, now)) return RARE;
+  if (!is_simple(context, xdp, settings, packet, server, method, now)) return leave(xdp);
   u16 port = forward->new_port;
   u32 slot = forward->server;
   count_in(slot, packet->length);
@@ -285,9 +285,9 @@ inline_function void take_out(const int family, const struct settings *settings,
 
 inline_function int to_client(void *context, const bool xdp, const int family, const struct settings *settings, const struct packet *packet,
                               struct flow *reply, u32 reference, u32 now) {
-  if (reply->hop.second != four_seconds_of(now) || !fits(context, xdp, packet, reply->hop.mtu)) return RARE;
-  if (xdp && reply->hop.interface & HOP_NO_XDP) return RARE;
-  if (packet->unsummed) return RARE;
+  if (reply->hop.second != four_seconds_of(now) || !fits(context, xdp, packet, reply->hop.mtu)) return leave(xdp);
+  if (xdp && reply->hop.interface & HOP_NO_XDP) return leave(xdp);
+  if (packet->unsummed) return leave(xdp);
   const struct hop hop = reply->hop;
   const u16 port = reply->new_port;
   u32 address[4];
@@ -300,7 +300,7 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
   /* a quiet one has nothing to say to the forward flow, which is another cache line */
   if (unlikely(!quiet || !(reply->flags & FLOW_REPLIED) || reference >> 30 != FULL || has_passed(now, reply->seen, reply->timeout))) {
     struct flow *forward = flow_at(family, reply->peer);
-    if (!forward || is_past(family, forward, now)) return RARE;
+    if (!forward || is_past(family, forward, now)) return leave(xdp);
     take_out(family, settings, packet, reply, forward, now);
   } else if (now - reply->seen > FRESH) reply->seen = now;
   count_out(reply->server, packet->length);
@@ -319,10 +319,10 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
     return to_server(context, xdp, family, settings, packet, flow, reference, false, now);
   }
   /* what needs a look at marks, unknown replies or the packet's data, and what a program on this host sends */
-  if (settings->marks | settings->nat_icmp_send | settings->engines || (!xdp && TC_CONTEXT(context)->ifindex == LOOPBACK)) return RARE;
+  if (settings->marks | settings->nat_icmp_send | settings->engines || (!xdp && TC_CONTEXT(context)->ifindex == LOOPBACK)) return leave(xdp);
   if (family == 4) {
     struct iphdr *ip = frame_data(context, xdp) + ETH_HLEN;
-    if ((void *)(ip + 1) > frame_end(context, xdp) || !is_header_valid(ip)) return RARE;
+    if ((void *)(ip + 1) > frame_end(context, xdp) || !is_header_valid(ip)) return leave(xdp);
   }
   struct placed placed;
   switch (place(context, family, true, packet, 0, now, &placed)) {
@@ -334,9 +334,9 @@ inline_function int forward_packet(void *context, const bool xdp, const int fami
   case PLACE_PASS:
     return pass(xdp);
   case PLACE_REFUSE:
-    return REFUSED;
+    return refuse(xdp);
   default:
-    return RARE;
+    return leave(xdp);
   }
 }
 
@@ -349,12 +349,12 @@ inline_function int forward(void *context, const bool xdp, struct settings *sett
   if (type == bpf_htons(ETH_P_IP)) {
     if (settings->services4 == 0) return pass(xdp);
     int read = read4(data, end, frame_length(context, xdp, data, end), &packet);
-    if (read != 0) return read == RARE ? RARE : pass(xdp);
+    if (read != 0) return read == RARE ? leave(xdp) : pass(xdp);
     return forward_packet(context, xdp, 4, settings, &packet);
   }
   if (type != bpf_htons(ETH_P_IPV6) || settings->services6 == 0) return pass(xdp);
   int read = read6(data, end, frame_length(context, xdp, data, end), &packet);
-  if (read != 0) return read == RARE ? RARE : pass(xdp);
+  if (read != 0) return read == RARE ? leave(xdp) : pass(xdp);
   return forward_packet(context, xdp, 6, settings, &packet);
 }
 

@@ -1,0 +1,70 @@
+/** Established connections that find no room in their table go on among the half-open ones; that is counted, and told. */
+import t from 'tap';
+import { Crowding } from '../../../src/engines/ebpf/crowding.ts';
+import type { TableFill } from '../../../src/engines/engine.ts';
+import { noObject } from '../../support/ebpf-director-supply.ts';
+import { skip } from '../../support/ebpf-place.ts';
+import { EbpfStories } from '../../support/ebpf-story-subject.ts';
+import { beginning, tell } from '../../support/story-runner.ts';
+import type { Step, Story } from '../../support/story.ts';
+
+const connections = 40;
+
+function packet(src: string, dst: string, sport: number, flags: string): Step {
+  const made = { src, dst, tcp: { sport, dport: 80, flags, seq: 1000, ...(flags === 'A' && { ack: 5001 }) } };
+  return { in: { side: 'client', packet: made }, out: [{ to: 'rs2', packet: { ...made, ttl: 63 } }] };
+}
+
+function crowd(family: 4 | 6): Story {
+  const [client, vip, server] =
+    family === 4
+      ? (['10.1.0.2', '10.1.0.100', '10.2.0.12'] as const)
+      : (['2001:db8:1::2', '2001:db8:1::100', '2001:db8:2::12'] as const);
+  const inTable = (address: string): string => (family === 4 ? `${address}:80` : `[${address}]:80`);
+  const steps = Array.from({ length: connections }, (_, i) =>
+    // the third tries again what the second could not
+    ['S', 'A', 'A'].map((flags) => packet(client, vip, 50000 + i, flags)),
+  ).flat();
+  return {
+    name: `IPv${family}`,
+    about: '',
+    source: '',
+    limits: { connections: 4, halfOpen: 1024 },
+    table: [`-A -t ${inTable(vip)} -s rr`, `-a -t ${inTable(vip)} -r ${inTable(server)} -g`],
+    steps: [...steps, { wait: 1 }],
+  };
+}
+
+t.test('each connection is counted once', { skip: skip || noObject }, async (t) => {
+  const stories = new EbpfStories();
+  t.teardown(() => {
+    stories.close();
+  });
+  for (const kind of ['xdp', 'tc'] as const) {
+    for (const family of [4, 6] as const) {
+      const story = crowd(family);
+      const subject = await stories.subject(story, kind, beginning);
+      for (const { title, wanted, found } of await tell(story, subject)) t.strictSame(found, wanted, title);
+      const tables = subject.tables();
+      const [own, other] = [family, family === 4 ? 6 : 4].map((of) =>
+        tables.find(({ family, table }) => family === of && table === 'connections'),
+      );
+      t.match(own, { unpromoted: connections - (own?.slots ?? 0), refused: 0 });
+      t.match(other, { unpromoted: 0, refused: 0 });
+    }
+  }
+});
+
+t.test('what the log says of it, once a minute at most', (t) => {
+  const tables = (unpromoted: number): readonly TableFill[] => [
+    { family: 4, table: 'connections', used: 16, slots: 16, refused: 0, unpromoted },
+    { family: 6, table: 'connections', used: 0, slots: 16, refused: 0, unpromoted: 1 },
+  ];
+  const crowding = new Crowding(tables(5));
+  t.same(crowding.news(tables(5), 0), [], 'what an earlier daemon told of');
+  t.match(crowding.news(tables(8), 5000), [/^3 established connections found no room.*--connections$/]);
+  t.same(crowding.news(tables(12), 64_999), []);
+  t.match(crowding.news(tables(12), 65_000), [/^4 established/]);
+  t.same(crowding.news(tables(12), 200_000), [], 'it does not grow any more');
+  t.end();
+});
