@@ -108,7 +108,7 @@ function stream({ address }: Peer, flows: number, eth0: Link, front: Link): Buff
     address,
     port: ports.sink,
   });
-  const bytes = Buffer.concat([first, Buffer.alloc(12)]);
+  const bytes = Buffer.concat([first, Buffer.alloc(16)]);
   bytes.writeUInt32LE(eth0.ifindex, frameBytes);
   bytes.writeUInt32LE(flows, frameBytes + 4);
   return bytes;

@@ -1,6 +1,7 @@
 /** A director with one virtual service and one real server, its programs loaded into the kernel, in the place of the packet stories. */
-import { Host } from '../../src/engines/ebpf/host.ts';
-import { Server, Settings, Traffic } from '../../src/engines/ebpf/layout.ts';
+import { cardsOf, Host } from '../../src/engines/ebpf/host.ts';
+import { tellTime } from '../../src/engines/ebpf/clock.ts';
+import { Server, Traffic } from '../../src/engines/ebpf/layout.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
@@ -65,7 +66,7 @@ export class Subject {
       netlink,
       ownAddresses: this.#director.map('own_addresses'),
       interfaces: this.#director.map('interfaces'),
-      cards: new DataView(this.#director.view('cards'), 0, 256 * 16),
+      cards: cardsOf(this.#director.view('settings')),
       servers: new DataView(this.#director.view('servers'), 0, sizes.destinations * Server.bytes),
     }).refresh(netlink.links(), new Set([place.interfaceIndex('client'), place.interfaceIndex('server')]));
     const link = (side: Side): Uint8Array =>
@@ -206,7 +207,7 @@ export class Subject {
   #setClock(): void {
     const turn = this.#turn++ % 28;
     const ticks = 4096 * 1000 + 1024 * (turn % 4) + 64 + 130 * Math.floor(turn / 4);
-    this.#settings.setUint32(Settings.now, ticks, true);
+    tellTime(this.#settings, ticks);
   }
 
   /** Packets that were counted, of both directions. */

@@ -28,8 +28,8 @@ SEC("xdp") int generate(struct xdp_md *xdp) {
   *frame = from->frame;
   __u32 flow = from->next++ & (from->flows - 1);
   /* one word up, another down: the checksum stays */
-  __be16 *port = from->from_server ? &frame->destination : &frame->source;
-  *port = bpf_htons(bpf_ntohs(*port) + flow);
+  if (from->from_server) frame->destination = bpf_htons(bpf_ntohs(frame->destination) + flow);
+  else frame->source = bpf_htons(bpf_ntohs(frame->source) + flow);
   frame->rest[2] = bpf_htons(bpf_ntohs(frame->rest[2]) - flow);
   return bpf_redirect(from->interface, 0);
 }

@@ -5,8 +5,9 @@
 import { readVsSettings } from '../../src/engines/vs-settings.ts';
 import { setMssClamp } from '../../src/engines/ebpf/director-settings.ts';
 import { tableFills } from '../../src/engines/ebpf/fill.ts';
-import { Host } from '../../src/engines/ebpf/host.ts';
-import { Card, Server, Settings } from '../../src/engines/ebpf/layout.ts';
+import { cardsOf, Host } from '../../src/engines/ebpf/host.ts';
+import { tellTime } from '../../src/engines/ebpf/clock.ts';
+import { Server, Settings } from '../../src/engines/ebpf/layout.ts';
 import { MarkPrograms } from '../../src/engines/ebpf/mark-programs.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
@@ -111,7 +112,7 @@ class EbpfSubject implements Subject, Filled {
       netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
-      cards: new DataView(director.view('cards'), 0, 256 * Card.bytes),
+      cards: cardsOf(director.view('settings')),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
     });
     new MarkPrograms(director).enforce(storyMarks(story), netlink.links());
@@ -171,7 +172,7 @@ class EbpfSubject implements Subject, Filled {
   #setClock(now: number): void {
     const ticks = ticksOf(now / 1000) + this.#ahead;
     this.#memory.setUint32(Settings.clock, ticks - monotonicTicks(), true);
-    this.#memory.setUint32(Settings.now, ticks, true);
+    tellTime(this.#memory, ticks);
   }
 
   /** @returns undefined for a packet that is left to tc */

@@ -26,8 +26,8 @@ import { Crowding } from './crowding.ts';
 import { setMssClamp } from './director-settings.ts';
 import { Drops } from './drops.ts';
 import { tableFills } from './fill.ts';
-import { Host } from './host.ts';
-import { Card, Server } from './layout.ts';
+import { cardsOf, Host } from './host.ts';
+import { Server } from './layout.ts';
 import { loadPinned, removePinned } from './load-pinned.ts';
 import { MarkKeeper } from './mark-keeper.ts';
 import type { PinnedDirector } from './pinned-programs.ts';
@@ -200,7 +200,7 @@ class Running {
       netlink: this.#netlink,
       ownAddresses: director.map('own_addresses'),
       interfaces: director.map('interfaces'),
-      cards: new DataView(director.view('cards'), 0, 256 * Card.bytes),
+      cards: cardsOf(director.view('settings')),
       servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
       problem,
     });

@@ -8,7 +8,7 @@ import type { Address } from '../../util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
 import { ownAddresses } from '../interfaces.ts';
 import type { Bypass } from '../unanswered.ts';
-import { Card, Interface, Server, ServerFlag } from './layout.ts';
+import { Card, Interface, Server, ServerFlag, Settings } from './layout.ts';
 
 const INTERFACE_XDP = 1;
 const INTERFACE_NO_ETHERNET = 2;
@@ -17,7 +17,7 @@ export interface HostParts {
   readonly netlink: Pick<Netlink, 'addresses' | 'route'>;
   readonly ownAddresses: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
   readonly interfaces: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
-  /** The map `cards`. */
+  /** {@link cardsOf} the settings. */
   readonly cards: DataView;
   /** The map `servers`, by slots of destinations. */
   readonly servers: DataView;
@@ -26,6 +26,11 @@ export interface HostParts {
 
 /** Entries that both maps have room for. */
 const room = 4096;
+
+/** What XDP knows of the interfaces: {@link Card} by the low bits of their indexes. @param settings the map */
+export function cardsOf(settings: ArrayBuffer): DataView {
+  return new DataView(settings, Settings.cards, Settings.bytes - Settings.cards);
+}
 
 export class Host {
   readonly #parts: HostParts;

@@ -44,7 +44,7 @@ export const Hop = { bytes: 20, interface: 0, mtu: 4, second: 6, to: 8, from: 14
 
 export const ServerFlag = { local: 1, loopback: 2 } as const;
 
-/** A row of the map `cards`; six bytes at its end are spare. */
+/** Of {@link Settings.cards}; six bytes at its end are spare. */
 export const Card = { bytes: 16, interface: 0, mac: 4 } as const;
 
 export const Interface = { bytes: 28, flags: 0, address4: 4, address6: 8, mtu: 24 } as const;
@@ -94,12 +94,13 @@ export const Traffic = {
 } as const;
 
 export const Settings = {
-  bytes: 256,
+  bytes: 4352,
   now: 0,
   services4: 4,
   services6: 8,
   marks: 12,
-  ftp: 16,
+  second: 16,
+  fourSeconds: 18,
   capture: 20,
   engines: 24,
   udpTimeout: 28,
@@ -119,12 +120,14 @@ export const Settings = {
   markRules: 124,
   seed: 128,
   ownPackets: 136,
+  ftp: 140,
   untilDrop: 192,
   identification: 196,
   used: 200,
   refused: 224,
   unpromoted: 232,
   clock: 252,
+  cards: 256,
 } as const;
 
 /** What `directord capture` asks for, and what it gets. */

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { BpfMap } from '../../platform/bpf/bpf-map.ts';
 import { BpfObject } from '../../platform/bpf/bpf-object.ts';
 import type { BpfProgram } from '../../platform/bpf/bpf-program.ts';
+import { tellTime } from './clock.ts';
 import { Settings } from './layout.ts';
 import type { TableSizes } from './table-sizes.ts';
 import { bucketCounts, mapEntries } from './table-sizes.ts';
@@ -96,7 +97,7 @@ export function constantsOver(
 function begin(settings: ArrayBuffer, seed: Uint8Array): void {
   new Uint8Array(settings).set(seed, Settings.seed);
   const words = new DataView(settings);
-  words.setUint32(Settings.now, monotonicTicks() + words.getUint32(Settings.clock, true), true);
+  tellTime(words, monotonicTicks() + words.getUint32(Settings.clock, true));
 }
 
 function constants(sizes: TableSizes, seed: Uint8Array): Readonly<Record<string, number | Uint8Array>> {

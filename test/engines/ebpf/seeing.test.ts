@@ -13,6 +13,7 @@ import type { Verb } from '../../../src/director/verbs.ts';
 import { Capturing } from '../../../src/engines/ebpf/capturing.ts';
 import { readFill } from '../../../src/engines/ebpf/fill.ts';
 import { createEbpf } from '../../../src/engines/ebpf/ebpf.ts';
+import { tellTime } from '../../../src/engines/ebpf/clock.ts';
 import { Settings } from '../../../src/engines/ebpf/layout.ts';
 import { Pins } from '../../../src/engines/ebpf/pins.ts';
 import { ticksOf } from '../../../src/engines/ebpf/ticks.ts';
@@ -100,7 +101,7 @@ function memory(pins: Pins): Buffer[] {
     const map = BpfMap.openPinned(pins.map(name));
     const copy = Buffer.from(map.view().slice(0));
     map.close();
-    if (name === 'settings') copy.writeUInt32LE(0, Settings.now);
+    if (name === 'settings') tellTime(new DataView(copy.buffer, copy.byteOffset), 0);
     return copy;
   });
 }
@@ -332,7 +333,7 @@ void t.test('what the ebpf engine does can be seen', { skip }, async (t) => {
       1,
     );
     words.setUint32(Settings.clock, ticksOf(6), true);
-    words.setUint32(Settings.now, words.getUint32(Settings.now, true) + ticksOf(6), true);
+    tellTime(words, words.getUint32(Settings.now, true) + ticksOf(6));
     segment(sender, 40002, Flag.syn);
     t.equal(
       reader.read(() => undefined),

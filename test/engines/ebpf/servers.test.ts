@@ -1,6 +1,6 @@
 /** What the engine knows and tells of real servers, over the kernel's own maps and routes that are made up. */
 import t from 'tap';
-import { Host } from '../../../src/engines/ebpf/host.ts';
+import { cardsOf, Host } from '../../../src/engines/ebpf/host.ts';
 import { Server, ServerFlag } from '../../../src/engines/ebpf/layout.ts';
 import { EbpfTable } from '../../../src/engines/ebpf/table.ts';
 import { defaultVsSettings } from '../../../src/engines/vs-settings.ts';
@@ -39,7 +39,7 @@ function servers(routes: Readonly<Record<Address, Route>>) {
     },
     ownAddresses: director.map('own_addresses'),
     interfaces: director.map('interfaces'),
-    cards: new DataView(director.view('cards')),
+    cards: cardsOf(director.view('settings')),
     servers: memory,
   });
   const pool = new Pool(director.pool, sizes);

@@ -21,17 +21,17 @@ function crowd(family: 4 | 6): Story {
       ? (['10.1.0.2', '10.1.0.100', '10.2.0.12'] as const)
       : (['2001:db8:1::2', '2001:db8:1::100', '2001:db8:2::12'] as const);
   const inTable = (address: string): string => (family === 4 ? `${address}:80` : `[${address}]:80`);
-  const steps = Array.from({ length: connections }, (_, i) =>
-    // the third tries again what the second could not
-    ['S', 'A', 'A'].map((flags) => packet(client, vip, 50000 + i, flags)),
-  ).flat();
+  const ports = Array.from({ length: connections }, (_, i) => 50000 + i);
+  const packets = (...flags: readonly string[]): Step[] =>
+    ports.flatMap((port) => flags.map((each) => packet(client, vip, port, each)));
   return {
     name: `IPv${family}`,
     about: '',
     source: '',
     limits: { connections: 4, halfOpen: 1024 },
     table: [`-A -t ${inTable(vip)} -s rr`, `-a -t ${inTable(vip)} -r ${inTable(server)} -g`],
-    steps: [...steps, { wait: 1 }],
+    // the third packet tries again what the second could not
+    steps: [...packets('S', 'A'), { wait: 1 }, ...packets('A')],
   };
 }
 

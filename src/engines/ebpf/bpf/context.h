@@ -37,12 +37,11 @@ inline_function u32 frame_interface(void *context, const bool xdp) {
 #define OTHERHOST 3 /* PACKET_OTHERHOST of linux/if_packet.h */
 
 /* Not for a bridge or a VLAN above, nor for a neighbour whose frames somebody on this host listens to. `data` has an Ethernet header. */
-inline_function bool is_for_this_host(void *context, const bool xdp, const void *data) {
+inline_function bool is_for_this_host(void *context, const bool xdp, const struct settings *settings, const void *data) {
   if (!xdp) return TC_CONTEXT(context)->pkt_type != OTHERHOST && !TC_CONTEXT(context)->vlan_present;
   u32 interface = XDP_CONTEXT(context)->ingress_ifindex;
-  u32 row = interface % CARDS;
-  struct card *card = bpf_map_lookup_elem(&cards, &row);
-  return card && card->interface == interface && *(u32 *)data == *(u32 *)card->mac && *(u16 *)(data + 4) == *(u16 *)(card->mac + 4);
+  const struct card *card = &settings->cards[interface % CARDS];
+  return card->interface == interface && *(u32 *)data == *(u32 *)card->mac && *(u16 *)(data + 4) == *(u16 *)(card->mac + 4);
 }
 
 /* A packet that was merged of several and will be cut again: its length says nothing about what the path carries. */

@@ -12,7 +12,8 @@
 #include "new-flow.h"
 #include "tunnel.h"
 
-#define IPV4_PLAIN 0x45 /* version 4, no options */
+#define IPV4_SHAPE 0xff3f0000000000ffull /* of the first eight bytes, which a little-endian processor reads: fragment offset and flag, and version and length, */
+#define IPV4_PLAIN 0x45ull               /* are to be none, and version 4 without options */
 #define UDP_HEADER sizeof(struct udphdr)
 #define TCP_HEADER sizeof(struct tcphdr)
 #define HEADERS(family) (ETH_HLEN + ((family) == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
@@ -29,7 +30,7 @@ inline_function int read_transport(void *data, void *end, const int family, stru
     if ((void *)(tcp + 1) > end || tcp->doff < 5 || packet->length < HEADERS(family) - ETH_HLEN + tcp->doff * 4) return RARE;
     packet->ports = *(u32 *)tcp;
     packet->tcp_flags = ((u8 *)tcp)[13];
-    packet->unsummed = false;
+    packet->checksum = 1;
     return 0;
   }
   struct udphdr *udp = transport;
@@ -38,7 +39,7 @@ inline_function int read_transport(void *data, void *end, const int family, stru
   if (datagram < sizeof(*udp) || packet->length < HEADERS(family) - ETH_HLEN + datagram) return RARE;
   packet->ports = *(u32 *)udp;
   packet->tcp_flags = 0;
-  packet->unsummed = udp->check == 0;
+  packet->checksum = udp->check;
   return 0;
 }
 
@@ -52,7 +53,7 @@ inline_function int read4(void *data, void *end, u64 frame, struct packet *packe
   packet->source[0] = ip->saddr;
   packet->target[0] = ip->daddr;
   if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) return ip->protocol == IPPROTO_ICMP ? RARE : PASS_IT;
-  if (*(u8 *)ip != IPV4_PLAIN || ip->frag_off & bpf_htons(0x3fff) || ip->ttl <= 1 || packet->length + ETH_HLEN > frame) return RARE;
+  if ((*(u64 *)ip & IPV4_SHAPE) != IPV4_PLAIN || ip->ttl <= 1 || packet->length + ETH_HLEN > frame) return RARE;
   return read_transport(data, end, 4, packet);
 }
 
@@ -195,10 +196,10 @@ inline_function bool is_simple_tunnel(void *context, const bool xdp, const struc
 /* Whether its server can be reached by the common path at this moment. The way to it is known only while it is a destination, and not for one on
  * this host. */
 inline_function bool is_simple(void *context, const bool xdp, const struct settings *settings, const struct packet *packet,
-                               const struct server *server, u32 method, u32 now) {
-  if (server->hop.second != second_of(now)) return false;
+                               const struct server *server, u32 method) {
+  if (server->hop.second != settings->second) return false;
   if (xdp && server->hop.interface & HOP_NO_XDP) return false;
-  if (likely(method == MASQ)) return !packet->unsummed && fits(context, xdp, packet, server->hop.mtu);
+  if (likely(method == MASQ)) return packet->checksum != 0 && fits(context, xdp, packet, server->hop.mtu);
   if (method == TUNNEL) return is_simple_tunnel(context, xdp, settings, packet, server);
   return method == DIRECT && fits(context, xdp, packet, server->hop.mtu);
 }
@@ -252,7 +253,7 @@ inline_function int to_server(void *context, const bool xdp, const int family, s
     if (now - forward->seen > FRESH && is_past(family, forward, now)) return leave(xdp);
   }
   u32 method = forward->flags & FLOW_METHOD;
-  if (!is_simple(context, xdp, settings, packet, server, method, now)) return leave(xdp);
+  if (!is_simple(context, xdp, settings, packet, server, method)) return leave(xdp);
   u16 port = forward->new_port;
   u32 slot = forward->server;
   count_in(slot, packet->length);
@@ -285,9 +286,9 @@ inline_function void take_out(const int family, const struct settings *settings,
 
 inline_function int to_client(void *context, const bool xdp, const int family, const struct settings *settings, const struct packet *packet,
                               struct flow *reply, u32 reference, u32 now) {
-  if (reply->hop.second != four_seconds_of(now) || !fits(context, xdp, packet, reply->hop.mtu)) return leave(xdp);
+  if (reply->hop.second != settings->four_seconds || !fits(context, xdp, packet, reply->hop.mtu)) return leave(xdp);
   if (xdp && reply->hop.interface & HOP_NO_XDP) return leave(xdp);
-  if (packet->unsummed) return leave(xdp);
+  if (packet->checksum == 0) return leave(xdp);
   const struct hop hop = reply->hop;
   const u16 port = reply->new_port;
   u32 address[4];
@@ -344,7 +345,7 @@ inline_function int forward(void *context, const bool xdp, struct settings *sett
   void *data = frame_data(context, xdp);
   void *end = frame_end(context, xdp);
   struct packet packet;
-  if (data + ETH_HLEN > end || !is_for_this_host(context, xdp, data)) return pass(xdp);
+  if (data + ETH_HLEN > end || !is_for_this_host(context, xdp, settings, data)) return pass(xdp);
   u16 type = ((struct ethhdr *)data)->h_proto;
   if (type == bpf_htons(ETH_P_IP)) {
     if (settings->services4 == 0) return pass(xdp);

@@ -20,7 +20,6 @@ ARRAY_OF(pool, struct pool_record, 1);
 ARRAY_OF(rules, struct rules, 1);
 ARRAY_OF(servers, struct server, 1);
 ARRAY_OF(settings, struct settings, 1);
-ARRAY_OF(cards, struct card, CARDS);
 ARRAY_OF(flows4, struct bucket4, 1);
 ARRAY_OF(halves4, struct bucket4, 1);
 ARRAY_OF(templates4, struct bucket4, 1);

@@ -16,7 +16,7 @@ struct packet {
   u32 ports;     /* source, target */
   u32 length;    /* of the IP packet */
   u16 transport; /* offset of the TCP or UDP header in the frame */
-  u16 unsummed;  /* UDP without a checksum */
+  u16 checksum;  /* of UDP; 0 where there is none, which TCP never has */
   u8 family;
   u8 protocol;
   u8 ttl;

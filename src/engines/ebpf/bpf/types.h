@@ -216,6 +216,14 @@ enum drop {
   DROP_TO_LOOPBACK, DROP_UNKNOWN_REPLY, DROP_SOURCE_ROUTED, DROP_MARTIAN, DROP_NO_ENGINE_DATA, DROPS,
 };
 
+/* By the low bits of an interface's index: its own MAC address, so that XDP knows which frames are for this host. */
+#define CARDS 256
+struct card {
+  u32 interface;
+  u8 mac[6];
+  u16 spare[3];
+};
+
 #define TCP_STATES 11
 
 /* One record. Host order. TypeScript writes all but the counters at its end. */
@@ -224,7 +232,8 @@ struct settings {
   u32 services4;    /* how many virtual services there are of each family */
   u32 services6;
   u32 marks;        /* of firewall marks */
-  u32 ftp;          /* of TCP port 21 */
+  u16 second;       /* second_of and four_seconds_of that tick */
+  u16 four_seconds;
   u32 capture;      /* every how manyth packet is captured, 0 for none */
   u32 engines;      /* with a persistence engine */
   u32 udp_timeout;
@@ -244,7 +253,8 @@ struct settings {
   u32 mark_rules;   /* indexes of the rules at which the walk for a mark begins: of IPv4, of IPv6 << 16; 0 for no rules */
   u32 seed[2];      /* hash_seed of whoever made the tables */
   u32 own_packets;  /* 1: a daemon let loopback take packets of this host's own addresses (accept_local): to be put back */
-  u32 spare[13];    /* what follows changes often: another cache line */
+  u32 ftp;          /* how many virtual services there are of TCP port 21 */
+  u32 spare[12];    /* what follows changes often: another cache line */
   u32 until_drop;
   u32 identification;
   u32 used[6];      /* slots in use, as of the sweeper's last turn: of full, half-open, templates of IPv4, then of IPv6 */
@@ -252,6 +262,7 @@ struct settings {
   u32 unpromoted[2]; /* of those in the half-open table that were established when the other one had no room, by family */
   u32 spare2[3];
   u32 clock;        /* ticks to add to the kernel's clock */
+  struct card cards[CARDS];
 };
 
 /* ---- firewall marks */
@@ -350,14 +361,6 @@ struct simulated {
 };
 
 enum interface_flag { INTERFACE_XDP = 1 /* takes frames that XDP redirects to it */, INTERFACE_NO_ETHERNET = 2 };
-
-/* By the low bits of an interface's index: its own MAC address, so that XDP knows which frames are for this host. */
-#define CARDS 256
-struct card {
-  u32 interface;
-  u8 mac[6];
-  u16 spare[3]; /* an array's entries begin at multiples of eight bytes */
-};
 
 /* An interface of this host, and the address that it speaks from. */
 struct interface {
