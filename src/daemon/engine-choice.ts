@@ -6,9 +6,6 @@ import type { Engine, EngineEvents } from '../engines/engine.ts';
 import type { PacketOptions } from '../engines/packet/packet.ts';
 import { FirstThatStarts } from './first-that-starts.ts';
 
-/** Whether `auto` begins with the ebpf engine. */
-const ebpfIsComplete: boolean = false;
-
 export interface ChosenEngine {
   readonly engine: Engine;
   /** For the log: what was chosen and why. */
@@ -52,8 +49,6 @@ export async function chooseEngine(
     return { engine: await relay(), reason: 'relay, because the others need root' };
   }
   const slower = new FirstThatStarts(await packet(), await relay(), events);
-  if (!ebpfIsComplete)
-    return { engine: slower, reason: 'packet, the best that this version of directord has' };
   return {
     engine: new FirstThatStarts(await ebpf(), slower, events),
     reason: 'ebpf, the fastest',

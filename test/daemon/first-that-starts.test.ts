@@ -92,7 +92,7 @@ t.test('who gets which engine', async (t) => {
     return engine.name;
   };
   t.equal(await choice('auto', false), 'relay');
-  t.equal(await choice('auto', true), 'packet');
+  t.equal(await choice('auto', true), 'ebpf');
   t.equal(await choice('relay', true), 'relay');
   t.equal(await choice('packet', false), 'packet', 'its start then says what is missing');
   t.equal(await choice('ebpf', true), 'ebpf');

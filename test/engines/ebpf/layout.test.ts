@@ -32,7 +32,7 @@ const structs = {
   simulated: layout.Simulated,
 } as const;
 
-const keys: ReadonlySet<string> = new Set(['endpoint', 'interface']);
+const keys: ReadonlySet<string> = new Set(['endpoint', 'hop', 'interface']);
 
 const numbers: readonly (readonly [c: string, typescript: number])[] = [
   ...named('RULES', layout.RulesFlag),
