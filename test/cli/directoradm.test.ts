@@ -160,8 +160,22 @@ t.test('a listing as JSON', async (t) => {
 });
 
 t.test('how full the tables of an engine are', async (t) => {
-  const fill = { family: 4, table: 'connections', used: 1536, slots: 524_288, refused: 7, unpromoted: 12 } as const;
-  const half = { ...fill, family: 6, table: 'half-open connections', used: 0, refused: 0, unpromoted: 0 } as const;
+  const fill = {
+    family: 4,
+    table: 'connections',
+    used: 1536,
+    slots: 524_288,
+    refused: 7,
+    unpromoted: 12,
+  } as const;
+  const half = {
+    ...fill,
+    family: 6,
+    table: 'half-open connections',
+    used: 0,
+    refused: 0,
+    unpromoted: 0,
+  } as const;
   const director = new Lab({ tables: [fill, half] });
   t.equal(
     (await director.shell('ipvsadm -L --tables')).stdout,

@@ -32,7 +32,14 @@ const addWeb: Verb = { verb: 'add-service', service: web, settings };
 
 const totals: Counters = { ...zeroCounters, connections: 3, inBytes: 2 ** 40 };
 
-const fill: TableFill = { family: 6, table: 'persistence templates', used: 3, slots: 64, refused: 0, unpromoted: 5 };
+const fill: TableFill = {
+  family: 6,
+  table: 'persistence templates',
+  used: 3,
+  slots: 64,
+  refused: 0,
+  unpromoted: 5,
+};
 
 function backendOf(director: Director, by = 'control'): ControlBackend {
   return {

@@ -120,7 +120,10 @@ void t.test('how full the tables of the ebpf engine are', (t) => {
   t.match(refused, /^warn {2}IPv4 connections: .*; 3 found no room so far -> /m);
   t.match(refused, /^ok {4}packets dropped so far: none$/m);
   const unpromoted = ofEbpf({ fill: { tables: [{ ...table, used: 10, unpromoted: 4 }], drops: new Map() } });
-  t.match(unpromoted, /^warn {2}IPv4 connections: .*; 4 stayed among the half-open ones.* -> .*--connections$/m);
+  t.match(
+    unpromoted,
+    /^warn {2}IPv4 connections: .*; 4 stayed among the half-open ones.* -> .*--connections$/m,
+  );
   t.end();
 });
 

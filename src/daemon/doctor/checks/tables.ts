@@ -18,7 +18,9 @@ function room({ family, table, used, slots, refused, unpromoted }: TableFill): F
   const share = `${used} of ${slots} slots in use (${Math.round((100 * used) / slots)} %)`;
   const lacks = [
     ...(refused === 0 ? [] : [`${refused} found no room so far`]),
-    ...(unpromoted === 0 ? [] : [`${unpromoted} stayed among the half-open ones, where a flood may end them`]),
+    ...(unpromoted === 0
+      ? []
+      : [`${unpromoted} stayed among the half-open ones, where a flood may end them`]),
   ];
   const text = [share, ...lacks].join('; ');
   if (used < tight * slots && lacks.length === 0) return ok(subject, text);
