@@ -23,7 +23,7 @@ export function bulk(offloads: 'on' | 'off', seconds: number): Comparison {
     start: async () => {
       const ours = ['nat', 'direct', 'tunnel', 'relay', 'tc-nat', 'tc-direct', 'xdp-nat'] as const;
       const names = [...ours, 'haproxy', 'nginx', 'nftables', 'routing'] as const;
-      const peers = await startPeers(names, { offloads });
+      const peers = await startPeers(names, { offloads, cables: true });
       for (const { lab } of peers) await startServer(lab);
       return peers;
     },

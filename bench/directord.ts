@@ -1,6 +1,7 @@
 /** directord as a peer: each engine, with each forwarding method that can be compared. */
 import { Lab } from '../test/scenario/lab.ts';
 import { ports, type Peer } from './peer.ts';
+import type { PeerOptions } from './peers.ts';
 import { makeCards } from './switch.ts';
 
 interface Setup {
@@ -27,10 +28,15 @@ export type Way = keyof typeof setups;
 
 const options = { masq: '-m', gate: '-g', ipip: '-i' } as const;
 
-export async function startDirectord(way: Way, offloads: 'on' | 'off'): Promise<Peer> {
+export async function startDirectord(way: Way, { offloads, cables }: PeerOptions): Promise<Peer> {
   const setup: Setup = setups[way];
   const { name, engine, routing, attach } = setup;
-  const lab = await Lab.open('namespaces', { engine, routing, offloads });
+  const lab = await Lab.open('namespaces', {
+    engine,
+    routing,
+    offloads,
+    cables: cables === true && routing === 'nat',
+  });
   // the servers' end of a tunnel is a program here, and sees no packet that hardware would complete
   const cards = attach === 'xdp' || (engine === 'ebpf' && routing === 'tunnel');
   if (cards) makeCards(lab);

@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lab } from '../test/scenario/lab.ts';
 import { ports, type Peer } from './peer.ts';
+import type { PeerOptions } from './peers.ts';
 
-export async function startHaproxy(offloads: 'on' | 'off'): Promise<Peer> {
-  const lab = await Lab.open('namespaces', { offloads });
+export async function startHaproxy(options: PeerOptions): Promise<Peer> {
+  const lab = await Lab.open('namespaces', options);
   const connections = Math.min(20_000, Math.floor((lab.openFiles - 700) / 2));
   const file = join(lab.directory, 'haproxy.cfg');
   const server = (name: string, endpoint: string) => `  server ${name} ${endpoint}\n`;

@@ -1,9 +1,10 @@
 /** The kernel as a peer: destination NAT by nftables, in turn over the real servers, and plain routing without any NAT. */
 import { Lab } from '../test/scenario/lab.ts';
 import { ports, type Peer } from './peer.ts';
+import type { PeerOptions } from './peers.ts';
 
-export async function startNftables(offloads: 'on' | 'off'): Promise<Peer> {
-  const lab = await Lab.open('namespaces', { offloads });
+export async function startNftables(options: PeerOptions): Promise<Peer> {
+  const lab = await Lab.open('namespaces', options);
   const addresses = lab.servers.map(({ address }) => address);
   const first = addresses[0] ?? '';
   const map = addresses.map((address, i) => `${i} : ${address}`).join(', ');
@@ -27,8 +28,8 @@ export async function startNftables(offloads: 'on' | 'off'): Promise<Peer> {
 }
 
 /** The same way without any balancing: clients ask the first real server itself, through a director that only routes. */
-export async function startRouting(offloads: 'on' | 'off'): Promise<Peer> {
-  const lab = await Lab.open('namespaces', { offloads });
+export async function startRouting(options: PeerOptions): Promise<Peer> {
+  const lab = await Lab.open('namespaces', options);
   const version = (await lab.director.run(['uname', '-sr'])).stdout.trim();
   const address = lab.servers[0]?.address ?? '';
   return { name: 'routing', version, lab, program: undefined, ours: false, address };

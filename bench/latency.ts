@@ -18,7 +18,7 @@ export function latency(seconds: number): Comparison {
     },
     start: async () => {
       const names = ['nat', 'direct', 'relay', 'tc-nat', 'xdp-nat', 'nginx', 'nftables', 'routing'] as const;
-      const peers = await startPeers(names, { offloads: 'on' });
+      const peers = await startPeers(names, { offloads: 'on', cables: true });
       for (const { lab } of peers) {
         const [first] = lab.servers;
         // A reply comes from the address that was asked: past the director that is the virtual one.

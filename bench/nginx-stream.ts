@@ -3,13 +3,14 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lab } from '../test/scenario/lab.ts';
 import { ports, type Peer } from './peer.ts';
+import type { PeerOptions } from './peers.ts';
 
 const streamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
 export const hasStreamModule = existsSync(streamModule);
 
-export async function startNginx(offloads: 'on' | 'off'): Promise<Peer> {
-  const lab = await Lab.open('namespaces', { offloads });
+export async function startNginx(options: PeerOptions): Promise<Peer> {
+  const lab = await Lab.open('namespaces', options);
   const connections = Math.min(40_000, lab.openFiles - 200);
   const file = join(lab.directory, 'stream.conf');
   const log = join(lab.directory, 'stream.log');

@@ -11,6 +11,8 @@ import { onlySwitch } from './switch.ts';
 export interface PeerOptions {
   /** Of all network interfaces of the laboratories. */
   readonly offloads: 'on' | 'off';
+  /** Whether each real server has a cable to the director, and no switch costs time; for ways by which replies come through it. */
+  readonly cables?: true;
 }
 
 const starters = {
@@ -51,8 +53,8 @@ export async function startPeers(names: readonly PeerName[], options: PeerOption
   }
 }
 
-function start(name: PeerName, { offloads }: PeerOptions): Promise<Peer> {
+function start(name: PeerName, options: PeerOptions): Promise<Peer> {
   return name in starters
-    ? starters[name as keyof typeof starters](offloads)
-    : startDirectord(name as Way, offloads);
+    ? starters[name as keyof typeof starters](options)
+    : startDirectord(name as Way, options);
 }

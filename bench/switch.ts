@@ -15,8 +15,9 @@ export function onlySwitch(lab: Lab): void {
  */
 export function makeCards(lab: Lab): void {
   const card = (device: string) => ['ethtool', '-K', device, 'gro', 'on', 'tx', 'off'];
-  inSwitch(lab, card('director'));
   inNamespace(lab.client.namespace, card('eth0'));
+  for (const { host } of lab.servers) inNamespace(host.namespace, card('eth0'));
+  inSwitch(lab, ['sh', '-c', `[ ! -e /sys/class/net/director ] || ${card('director').join(' ')}`]);
 }
 
 /** What the director sends to this UDP port of the servers, in tunnels too, comes no further than its cable. */

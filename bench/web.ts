@@ -25,7 +25,7 @@ export function web(seconds: number): Comparison {
       { metric: 'connections', peer: 'tc NAT', to: 'haproxy', times: 2.2 },
       { metric: 'requests', peer: 'tc NAT', to: 'routing', times: 1 },
     ],
-    start: () => startPeers(peers, { offloads: 'on' }),
+    start: () => startPeers(peers, { offloads: 'on', cables: true }),
     round: (peer) => round(peer, seconds),
   };
 }

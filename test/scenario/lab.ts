@@ -116,11 +116,12 @@ export class Lab {
       offloads = 'on',
       far = false,
       bridge = false,
+      cables = false,
       secondPort,
     } = options;
     this.engine = engine;
     this.forwarding = methods[routing];
-    const network = { routing, offloads, far, bridge };
+    const network = { routing, offloads, far, bridge, cables };
     this.#network = kind === 'namespaces' ? new Network(`dl${id}-`, network) : undefined;
     labs.add(this);
     const host = (name: string) => new Host(name, this.#network?.namespace(name), surroundings);

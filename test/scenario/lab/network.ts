@@ -33,6 +33,8 @@ export interface NetworkOptions {
   readonly far: boolean;
   /** The switch is the director's own: a bridge named `back` with the real servers behind its ports. */
   readonly bridge: boolean;
+  /** No switch: each real server has a cable of its own to the director, whose end has the server's name. With routing `nat` alone. */
+  readonly cables: boolean;
 }
 
 const offloads = ['rx', 'tx', 'sg', 'tso', 'gso', 'gro'];
@@ -73,12 +75,14 @@ export class Network {
     const { host, bridge } = this.#switch;
     ip('-n', this.namespace(host), 'link', 'add', bridge, 'type', 'bridge');
     ip('-n', this.namespace(host), 'link', 'set', bridge, 'up');
-    if (host !== 'director') this.#plug('director', 'back');
-    this.#address('director', 'back', '10.2.0.1/24', '2001:db8:2::1/64');
+    const { cables } = this.#options;
+    if (host !== 'director' && !cables) this.#plug('director', 'back');
+    if (!cables) this.#address('director', 'back', '10.2.0.1/24', '2001:db8:2::1/64');
     const router = this.#options.routing === 'nat' ? 1 : 2;
     if (router === 2) this.#secondPath();
     for (const { name, number } of sites) {
-      this.#plug(name, 'eth0');
+      if (cables) this.#connect(name, number);
+      else this.#plug(name, 'eth0');
       this.#address(name, 'eth0', `10.2.0.${number}/24`, `2001:db8:2::${number}/64`);
       this.#route(name, 'default', `10.2.0.${router}`, `2001:db8:2::${router}`);
       if (router === 2) this.#silentVirtualAddress(name);
@@ -86,6 +90,13 @@ export class Network {
     this.#route('client', 'default', '10.1.0.1', '2001:db8:1::1');
     this.#set('director', ...forwarding);
     if (this.#options.far) this.#farClient();
+  }
+
+  #connect(name: string, number: number): void {
+    this.#cable(name, 'eth0', 'director', name);
+    this.#address('director', name, '10.2.0.1/32', '2001:db8:2::1/128');
+    for (const to of [`10.2.0.${number}/32`, `2001:db8:2::${number}/128`])
+      ip('-n', this.namespace('director'), 'route', 'add', to, 'dev', name);
   }
 
   /** Into the client from the switch, where nothing that it sends leaves. */

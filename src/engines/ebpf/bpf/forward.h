@@ -1,5 +1,5 @@
 /* The common path, XDP's and tc's: TCP and UDP of known and new flows, NAT, direct routing and plain tunnels. It changes nothing before it
- * knows that it can do all of it; else it says RARE, and tc's longer way (slow.h) does it.
+ * knows that it can do all of it; else it says RARE, and tc's longer way (rare.h) does it.
  *
  *   read  ->  the packet's flow  -> of a client:  state, counters -> to_server
  *                                -> of a server:  state, counters -> to_client
@@ -12,8 +12,9 @@
 #include "new-flow.h"
 #include "tunnel.h"
 
-#define IPV4_SHAPE 0xff3f0000000000ffull /* of the first eight bytes, which a little-endian processor reads: fragment offset and flag, and version and length, */
-#define IPV4_PLAIN 0x45ull               /* are to be none, and version 4 without options */
+/* Of the first eight bytes of an IPv4 header, as a little-endian processor reads them: no fragment, version 4, no options. */
+#define IPV4_SHAPE 0xff3f0000000000ffull
+#define IPV4_PLAIN 0x45ull
 #define UDP_HEADER sizeof(struct udphdr)
 #define TCP_HEADER sizeof(struct tcphdr)
 #define HEADERS(family) (ETH_HLEN + ((family) == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
