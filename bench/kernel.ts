@@ -31,6 +31,7 @@ export async function startNftables(options: PeerOptions): Promise<Peer> {
 export async function startRouting(options: PeerOptions): Promise<Peer> {
   const lab = await Lab.open('namespaces', options);
   const version = (await lab.director.run(['uname', '-sr'])).stdout.trim();
-  const address = lab.servers[0]?.address ?? '';
-  return { name: 'routing', version, lab, program: undefined, ours: false, address };
+  const servers = lab.servers.map(({ address }) => address);
+  const address = servers[0] ?? '';
+  return { name: 'routing', version, lab, program: undefined, ours: false, address, servers };
 }

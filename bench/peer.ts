@@ -11,6 +11,8 @@ export interface Peer {
   readonly ours: boolean;
   /** Address that clients ask; plain routing has none but the server's own. */
   readonly address: string;
+  /** Addresses that clients have to ask in turn, where nobody balances. */
+  readonly servers?: readonly string[];
 }
 
 /** At the virtual address and at the real servers alike. */

@@ -1,4 +1,6 @@
 /** Web traffic: new connections, requests on open ones, and what both cost. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Comparison, Sample } from './comparison.ts';
 import { ports, type Peer } from './peer.ts';
 import { startPeers } from './peers.ts';
@@ -10,7 +12,7 @@ const peers = [...ours, 'haproxy', 'nginx', 'nftables', 'routing'] as const;
 /** @param seconds of each load */
 export function web(seconds: number): Comparison {
   return {
-    title: 'web traffic: 64 clients, three servers',
+    title: 'web traffic: 66 clients, three servers',
     metrics: {
       connections: { name: 'new connections', unit: '/s', better: 'more' },
       requests: { name: 'requests, keep-alive', unit: '/s', better: 'more' },
@@ -55,7 +57,15 @@ interface WebLoad {
 async function wrk(peer: Peer, seconds: number, options: readonly string[]): Promise<WebLoad> {
   const { lab, name, address } = peer;
   const before = { cpu: cpuSeconds(peer), machine: machineSeconds() };
-  const argv = ['wrk', '-t1', '-c64', `-d${seconds}s`, ...options, `http://${address}:${ports.web}/`];
+  const argv = [
+    'wrk',
+    '-t3',
+    '-c66',
+    `-d${seconds}s`,
+    ...options,
+    ...spread(peer),
+    `http://${address}:${ports.web}/`,
+  ];
   const { stdout, stderr } = await lab.client.run(argv, { timeout: seconds + 20 });
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? NaN);
   const rate = Number(/Requests\/sec: +([\d.]+)/.exec(stdout)?.[1] ?? NaN);
@@ -63,4 +73,20 @@ async function wrk(peer: Peer, seconds: number, options: readonly string[]): Pro
   if (!(requests > 0)) throw new Error(`wrk through ${name}: ${stdout}${stderr}`);
   if (errors !== undefined) process.stderr.write(`${name}: ${errors}\n`);
   return { requests, rate, cpu: cpuSeconds(peer) - before.cpu, machine: machineSeconds() - before.machine };
+}
+
+/** Where nobody balances, each thread asks a server of its own: one process that serves all is quicker than three. */
+function spread({ lab, servers }: Peer): readonly string[] {
+  if (servers === undefined) return [];
+  const script = join(lab.directory, 'spread.lua');
+  writeFileSync(
+    script,
+    `local addresses, threads = { ${servers.map((address) => `"${address}"`).join(', ')} }, 0
+function setup(thread)
+  threads = threads + 1
+  thread.addr = wrk.lookup(addresses[(threads - 1) % #addresses + 1], "${ports.web}")[1]
+end
+`,
+  );
+  return ['-s', script];
 }

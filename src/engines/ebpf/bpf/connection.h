@@ -136,6 +136,13 @@ inline_function void set_template_flag(const int family, const struct flow *forw
   if (template && !(template->flags & flag)) set_flag(template, flag);
 }
 
+/* A client that opens a connection anew from the same port need not go to the same server: IPVS's conn_reuse_mode. */
+inline_function bool is_over(const struct settings *settings, const struct flow *forward) {
+  if (forward->template != 0) return false;
+  if (forward->state == TCP_TIME_WAIT || forward->state == TCP_CLOSE) return true;
+  return settings->conn_reuse_mode & 2 && forward->state == TCP_FIN_WAIT && (forward->flags & FLOW_METHOD) != MASQ;
+}
+
 /* Somebody is there: a second packet, or an answer, was seen. */
 inline_function void confirm(const int family, u32 reference) {
   if (reference >> 30 != HALF) return;

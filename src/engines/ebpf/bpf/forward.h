@@ -312,13 +312,20 @@ inline_function int to_client(void *context, const bool xdp, const int family, c
 
 /* ---- both */
 
+/* A busy client comes with the port of a connection that is over. */
+inline_function bool is_opened_anew(const struct settings *settings, const struct packet *packet, const struct flow *forward) {
+  return packet->tcp_flags & TCP_SYN && settings->conn_reuse_mode != 0 && is_over(settings, forward);
+}
+
 inline_function int forward_packet(void *context, const bool xdp, const int family, struct settings *settings, const struct packet *packet) {
   const u32 now = now_tick(settings);
   u32 reference;
   struct flow *flow = flow_of(family, packet, &reference);
   if (likely(flow != NULL)) {
     if (flow->flags & FLOW_REPLY) return to_client(context, xdp, family, settings, packet, flow, reference, now);
-    return to_server(context, xdp, family, settings, packet, flow, reference, false, now);
+    if (likely(!is_opened_anew(settings, packet, flow)))
+      return to_server(context, xdp, family, settings, packet, flow, reference, false, now);
+    end_connection(family, reference);
   }
   /* what needs a look at marks, unknown replies or the packet's data, and what a program on this host sends */
   if (settings->marks | settings->nat_icmp_send | settings->engines || (!xdp && TC_CONTEXT(context)->ifindex == LOOPBACK)) return leave(xdp);

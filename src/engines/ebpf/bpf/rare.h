@@ -98,13 +98,6 @@ inline_function int transmit_reply(struct __sk_buff *context, const int family, 
 
 /* ---- known flows */
 
-/* A client that opens a connection anew from the same port need not go to the same server: IPVS's conn_reuse_mode. */
-inline_function bool is_over(const struct settings *settings, const struct flow *forward) {
-  if (forward->template != 0) return false;
-  if (forward->state == TCP_TIME_WAIT || forward->state == TCP_CLOSE) return true;
-  return settings->conn_reuse_mode & 2 && forward->state == TCP_FIN_WAIT && (forward->flags & FLOW_METHOD) != MASQ;
-}
-
 enum carrying { CARRY_ON, CARRY_ANEW, CARRY_DROP };
 
 /* Whether a client's packet belongs to the entry with its key. If not, the entry is to end, or its server was deleted. */
