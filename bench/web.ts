@@ -33,8 +33,8 @@ export function web(seconds: number): Comparison {
 }
 
 async function round(peer: Peer, seconds: number): Promise<Sample> {
-  const opening = await wrk(peer, seconds, ['-H', 'Connection: close']);
-  const asking = await wrk(peer, seconds, []);
+  const opening = await wrk(peer, seconds, ['-t3', '-H', 'Connection: close', ...spread(peer)]);
+  const asking = await wrk(peer, seconds, ['-t1']);
   return {
     connections: opening.rate,
     requests: asking.rate,
@@ -57,15 +57,7 @@ interface WebLoad {
 async function wrk(peer: Peer, seconds: number, options: readonly string[]): Promise<WebLoad> {
   const { lab, name, address } = peer;
   const before = { cpu: cpuSeconds(peer), machine: machineSeconds() };
-  const argv = [
-    'wrk',
-    '-t3',
-    '-c66',
-    `-d${seconds}s`,
-    ...options,
-    ...spread(peer),
-    `http://${address}:${ports.web}/`,
-  ];
+  const argv = ['wrk', '-t3', '-c66', `-d${seconds}s`, ...options, `http://${address}:${ports.web}/`];
   const { stdout, stderr } = await lab.client.run(argv, { timeout: seconds + 20 });
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? NaN);
   const rate = Number(/Requests\/sec: +([\d.]+)/.exec(stdout)?.[1] ?? NaN);

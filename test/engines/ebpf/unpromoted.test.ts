@@ -4,6 +4,7 @@ import { Crowding } from '../../../src/engines/ebpf/crowding.ts';
 import type { TableFill } from '../../../src/engines/engine.ts';
 import { noObject } from '../../support/ebpf-director-supply.ts';
 import { skip } from '../../support/ebpf-place.ts';
+import { encode } from '../../support/packet-encode.ts';
 import { EbpfStories } from '../../support/ebpf-story-subject.ts';
 import { beginning, tell } from '../../support/story-runner.ts';
 import type { Step, Story } from '../../support/story.ts';
@@ -53,6 +54,41 @@ t.test('each connection is counted once', { skip: skip || noObject }, async (t) 
       t.match(other, { unpromoted: 0, refused: 0 });
     }
   }
+});
+
+t.test('clients with many ports each find room', { skip: skip || noObject }, async (t) => {
+  const stories = new EbpfStories();
+  t.teardown(() => {
+    stories.close();
+  });
+  const story: Story = {
+    name: 'many clients',
+    about: '',
+    source: '',
+    limits: { connections: 2048, halfOpen: 4096 },
+    table: ['-A -t 10.1.0.100:80 -s rr', '-a -t 10.1.0.100:80 -r 10.2.0.12 -m'],
+    steps: [],
+  };
+  const subject = await stories.subject(story, 'xdp', beginning);
+  const clients = 1024;
+  for (let i = 0; i < clients; i++) {
+    const client = { address: `10.64.0.${i >> 6}`, port: 1024 + (i & 63) };
+    const forth = (flags: string, ack?: number): Uint8Array =>
+      encode({
+        src: client.address,
+        dst: '10.1.0.100',
+        tcp: { sport: client.port, dport: 80, flags, seq: 1000, ...(ack !== undefined && { ack }) },
+      });
+    const tcp = { sport: 80, dport: client.port, flags: 'SA', seq: 5000, ack: 1001 };
+    subject.forward('client', forth('S'), beginning);
+    subject.forward('server', encode({ src: '10.2.0.12', dst: client.address, tcp }), beginning);
+    subject.forward('client', forth('A', 5001), beginning);
+  }
+  t.match(
+    subject.tables().find(({ family, table }) => family === 4 && table === 'connections'),
+    { unpromoted: 0, refused: 0 },
+  );
+  t.equal(subject.connections(beginning).filter(({ state }) => state === 'ESTABLISHED').length, clients);
 });
 
 t.test('what the log says of it, once a minute at most', (t) => {

@@ -37,7 +37,7 @@ inline_function u64 addresses_of(const struct flow_key *key) { return key->sourc
 inline_function u64 rest_of(const struct flow_key *key) { return key->ports | (u64)key->protocol << 32; }
 
 inline_function void hash_key(struct flow_key *key) {
-  u64 hash = mix(hash_seed, addresses_of(key));
+  u64 hash = __builtin_bswap64((hash_seed ^ addresses_of(key)) * 0x9e3779b97f4a7c15ull);
   hash = (hash ^ rest_of(key)) * 0xc2b2ae3d27d4eb4full;
   key->hash = hash ^ (hash >> 32); /* products carry upwards only: without this, a port in the upper half would not reach the lower bits */
 }
