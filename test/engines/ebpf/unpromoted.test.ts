@@ -70,7 +70,7 @@ t.test('clients with many ports each find room', { skip: skip || noObject }, asy
     steps: [],
   };
   const subject = await stories.subject(story, 'xdp', beginning);
-  const clients = 1024;
+  const clients = 2048;
   for (let i = 0; i < clients; i++) {
     const client = { address: `10.64.0.${i >> 6}`, port: 1024 + (i & 63) };
     const forth = (flags: string, ack?: number): Uint8Array =>
@@ -84,10 +84,10 @@ t.test('clients with many ports each find room', { skip: skip || noObject }, asy
     subject.forward('server', encode({ src: '10.2.0.12', dst: client.address, tcp }), beginning);
     subject.forward('client', forth('A', 5001), beginning);
   }
-  t.match(
-    subject.tables().find(({ family, table }) => family === 4 && table === 'connections'),
-    { unpromoted: 0, refused: 0 },
-  );
+  const table = subject.tables().find(({ family, table }) => family === 4 && table === 'connections');
+  // one in ten thousand does not
+  t.ok((table?.unpromoted ?? clients) < 10, `${table?.unpromoted} of ${clients}`);
+  t.equal(table?.refused, 0);
   t.equal(subject.connections(beginning).filter(({ state }) => state === 'ESTABLISHED').length, clients);
 });
 
