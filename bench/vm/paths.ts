@@ -36,8 +36,8 @@ const directord = (attach: Hook, method: string): string => `
   node /project/dist/bin/directord.js --no-monitor --engine ebpf --attach ${attach} start
   node /project/dist/bin/directoradm.js -R <<-.${services(method)}`;
 
-// A network card has looked at the checksums.
-const nft = `sysctl -qw net.netfilter.nf_conntrack_checksum=0
+// A network card has looked at the checksums. Nobody here counts sequence numbers.
+const nft = `sysctl -qw net.netfilter.nf_conntrack_checksum=0 net.netfilter.nf_conntrack_tcp_be_liberal=1
   nft -f - <<-.
 	table ip bench {
 	  chain prerouting {
