@@ -1,7 +1,7 @@
 /** A director with one virtual service and one real server, its programs loaded into the kernel, in the place of the packet stories. */
-import { cardsOf, Host } from '../../src/engines/ebpf/host.ts';
+import { Host } from '../../src/engines/ebpf/host.ts';
 import { tellTime } from '../../src/engines/ebpf/clock.ts';
-import { Server, Traffic } from '../../src/engines/ebpf/layout.ts';
+import { Traffic } from '../../src/engines/ebpf/layout.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { loadDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
@@ -62,13 +62,8 @@ export class Subject {
     };
     this.#director = loadDirector({ sizes, object });
     this.#settings = new DataView(this.#director.view('settings'));
-    new Host({
-      netlink,
-      ownAddresses: this.#director.map('own_addresses'),
-      interfaces: this.#director.map('interfaces'),
-      cards: cardsOf(this.#director.view('settings')),
-      servers: new DataView(this.#director.view('servers'), 0, sizes.destinations * Server.bytes),
-    }).refresh(netlink.links(), new Set([place.interfaceIndex('client'), place.interfaceIndex('server')]));
+    const interfaces = new Set([place.interfaceIndex('client'), place.interfaceIndex('server')]);
+    new Host({ director: this.#director, netlink }).refresh(netlink.links(), interfaces);
     const link = (side: Side): Uint8Array =>
       netlink.links().find(({ index }) => index === place.interfaceIndex(side))?.mac ?? new Uint8Array(6);
     this.#links = { client: link('client'), server: link('server') };

@@ -3,15 +3,13 @@
  * xdp_director passes on goes to tc_director, as on a real interface.
  */
 import { readVsSettings } from '../../src/engines/vs-settings.ts';
-import { setMssClamp } from '../../src/engines/ebpf/director-settings.ts';
 import { tableFills } from '../../src/engines/ebpf/fill.ts';
-import { cardsOf, Host } from '../../src/engines/ebpf/host.ts';
+import { Host } from '../../src/engines/ebpf/host.ts';
 import { tellTime } from '../../src/engines/ebpf/clock.ts';
-import { Server, Settings } from '../../src/engines/ebpf/layout.ts';
 import { MarkPrograms } from '../../src/engines/ebpf/mark-programs.ts';
 import type { LoadedDirector } from '../../src/engines/ebpf/program.ts';
 import { EbpfTable } from '../../src/engines/ebpf/table.ts';
-import { monotonicTicks, ticksOf } from '../../src/engines/ebpf/ticks.ts';
+import { ticksOf } from '../../src/engines/ebpf/ticks.ts';
 import type { ConnectionEntry, TableFill } from '../../src/engines/engine.ts';
 import { Netlink } from '../../src/platform/netlink.ts';
 import { DirectorSupply } from './ebpf-director-supply.ts';
@@ -37,9 +35,6 @@ const skBuff = { bytes: 192, ingressInterface: 36, interface: 40 } as const;
 
 /** Bytes by which a frame becomes longer when it becomes the beginning of a datagram that came in fragments. */
 const datagramBeginning = 2304;
-
-/** Ticks by which the programs' clock may be behind: it goes on with the kernel's timer, every 1 to 10 ms. */
-const coarse = 16;
 
 /** In the network namespace of this process. */
 export class EbpfStories {
@@ -90,8 +85,6 @@ class EbpfSubject implements Subject, Filled {
   readonly #director: StoryDirector;
   /** Ticks that the story's time is ahead of its word. */
   #ahead = 0;
-  /** Ticks that a packet may have come too late, because this process had to wait for its turn. */
-  #late = 0;
 
   constructor(story: Story, parts: SubjectParts) {
     const { director, netlink, place } = parts;
@@ -103,18 +96,12 @@ class EbpfSubject implements Subject, Filled {
       director,
       size: director.sizes,
       settings: this.#settings,
+      mssClamp: story.mssClamp ?? false,
       problem: (message) => {
         throw new Error(message);
       },
     });
-    setMssClamp(director.view('settings'), story.mssClamp ?? false);
-    this.#host = new Host({
-      netlink,
-      ownAddresses: director.map('own_addresses'),
-      interfaces: director.map('interfaces'),
-      cards: cardsOf(director.view('settings')),
-      servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
-    });
+    this.#host = new Host({ director, netlink });
     new MarkPrograms(director).enforce(storyMarks(story), netlink.links());
     const redirectable = new Set([place.interfaceIndex('client'), place.interfaceIndex('server')]);
     this.#host.refresh(netlink.links(), redirectable);
@@ -135,28 +122,23 @@ class EbpfSubject implements Subject, Filled {
   }
 
   forward(side: Side, packet: Uint8Array, now: number): Forwarded {
-    const start = monotonicTicks();
     this.#setClock(now);
     this.#parts.place.takeSent();
     const frame = this.#parts.place.frame(side, packet);
     const byXdp = this.#parts.kind === 'xdp' ? this.#runXdp(side, frame) : undefined;
-    const forwarded = byXdp ?? this.#runTc(side, frame);
-    this.#late = Math.max(this.#late, monotonicTicks() - start);
-    return forwarded;
+    return byXdp ?? this.#runTc(side, frame);
   }
 
   advance(now: number): void {
     // an entry that has its last tick now is past its time then
-    this.#ahead += coarse;
+    this.#ahead += 1;
     this.#setClock(now);
     const { director, place } = this.#parts;
     director.program('sweep').testRun({ data: place.frame('client', new Uint8Array(64)) });
   }
 
   connections(now: number): readonly ConnectionEntry[] {
-    // a moment later, even for what packets of just now have written
-    this.#setClock(now);
-    return this.#table.rows(monotonicTicks() + coarse + this.#late);
+    return this.#table.rows(this.#setClock(now));
   }
 
   tables(): readonly TableFill[] {
@@ -168,11 +150,11 @@ class EbpfSubject implements Subject, Filled {
     return this.#director.listing(option, this.#table.report());
   }
 
-  /** The story's time stands still while real time passes. */
-  #setClock(now: number): void {
-    const ticks = ticksOf(now / 1000) + this.#ahead;
-    this.#memory.setUint32(Settings.clock, ticks - monotonicTicks(), true);
-    tellTime(this.#memory, ticks);
+  /** The story's time stands still while real time passes. @returns its tick */
+  #setClock(now: number): number {
+    const tick = ticksOf(now / 1000) + this.#ahead;
+    tellTime(this.#memory, tick);
+    return tick;
   }
 
   /** @returns undefined for a packet that is left to tc */

@@ -30,11 +30,6 @@ const counters = [
   Settings.engines,
 ] as const;
 
-/** SYNs through tunnels are told the largest segment that has room in them. @param memory of the map `settings` */
-export function setMssClamp(memory: ArrayBuffer, on: boolean): void {
-  new DataView(memory).setUint32(Settings.mssClamp, Number(on), true);
-}
-
 export class DirectorSettings {
   readonly #view: DataView;
   readonly #timeouts: ConnectionTimeouts;
@@ -86,6 +81,11 @@ export class DirectorSettings {
     counters.forEach((at, i) => {
       this.#set(at, this.#word(at) - (before[i] ?? 0));
     });
+  }
+
+  /** SYNs through tunnels are told the largest segment that has room in them. */
+  set mssClamp(on: boolean) {
+    this.#set(Settings.mssClamp, Number(on));
   }
 
   /** Whether a daemon changed `accept_local` of this host's loopback. */

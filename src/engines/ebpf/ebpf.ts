@@ -23,11 +23,9 @@ import { readVsSettings } from '../vs-settings.ts';
 import type { AttachMode } from './attach-choice.ts';
 import { Attachments } from './attachments.ts';
 import { Crowding } from './crowding.ts';
-import { setMssClamp } from './director-settings.ts';
 import { Drops } from './drops.ts';
 import { tableFills } from './fill.ts';
-import { cardsOf, Host } from './host.ts';
-import { Server } from './layout.ts';
+import { Host } from './host.ts';
 import { loadPinned, removePinned } from './load-pinned.ts';
 import { MarkKeeper } from './mark-keeper.ts';
 import type { PinnedDirector } from './pinned-programs.ts';
@@ -190,18 +188,15 @@ class Running {
       director,
       size: director.sizes,
       settings: readVsSettings(options.sysctls.join(' ')),
+      mssClamp: options.mssClamp ?? false,
       problem,
       serverComes: (slot) => {
         this.#host.placeServer(slot);
       },
     });
-    setMssClamp(director.view('settings'), options.mssClamp ?? false);
     this.#host = new Host({
+      director,
       netlink: this.#netlink,
-      ownAddresses: director.map('own_addresses'),
-      interfaces: director.map('interfaces'),
-      cards: cardsOf(director.view('settings')),
-      servers: new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes),
       problem,
     });
     this.attachments = new Attachments({

@@ -8,41 +8,39 @@ import type { Address } from '../../util/ip.ts';
 import { addressBytes, familyOf, formatAddress } from '../../util/ip.ts';
 import { ownAddresses } from '../interfaces.ts';
 import type { Bypass } from '../unanswered.ts';
+import type { LoadedDirector } from './program.ts';
 import { Card, Interface, Server, ServerFlag, Settings } from './layout.ts';
 
 const INTERFACE_XDP = 1;
 const INTERFACE_NO_ETHERNET = 2;
 
 export interface HostParts {
+  readonly director: Pick<LoadedDirector, 'map' | 'view' | 'sizes'>;
   readonly netlink: Pick<Netlink, 'addresses' | 'route'>;
-  readonly ownAddresses: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
-  readonly interfaces: Pick<BpfMap, 'update' | 'delete' | 'keys'>;
-  /** {@link cardsOf} the settings. */
-  readonly cards: DataView;
-  /** The map `servers`, by slots of destinations. */
-  readonly servers: DataView;
   problem?(message: string): void;
 }
 
 /** Entries that both maps have room for. */
 const room = 4096;
 
-/** What XDP knows of the interfaces: {@link Card} by the low bits of their indexes. @param settings the map */
-export function cardsOf(settings: ArrayBuffer): DataView {
-  return new DataView(settings, Settings.cards, Settings.bytes - Settings.cards);
-}
-
 export class Host {
   readonly #parts: HostParts;
   readonly #own: MapContent;
   readonly #interfaces: MapContent;
+  /** What XDP knows of the interfaces: {@link Card} by the low bits of their indexes. */
+  readonly #cards: DataView;
+  /** By slots of destinations. */
+  readonly #servers: DataView;
   /** Of servers that came since {@link forgetPlaces}: the services of a table have few servers, again and again. */
   readonly #places = new Map<Address, ServerPlace>();
 
   constructor(parts: HostParts) {
     this.#parts = parts;
-    this.#own = new MapContent(parts.ownAddresses);
-    this.#interfaces = new MapContent(parts.interfaces);
+    const { director } = parts;
+    this.#own = new MapContent(director.map('own_addresses'));
+    this.#interfaces = new MapContent(director.map('interfaces'));
+    this.#cards = new DataView(director.view('settings'), Settings.cards, Settings.bytes - Settings.cards);
+    this.#servers = new DataView(director.view('servers'), 0, director.sizes.destinations * Server.bytes);
   }
 
   /** @param redirectable interfaces that take what XDP sends to them */
@@ -63,7 +61,7 @@ export class Host {
 
   /** Of two interfaces with the same low bits of their index the later one has the row: XDP leaves the other's packets to tc. */
   #setCards(links: readonly Link[]): void {
-    const { cards } = this.#parts;
+    const cards = this.#cards;
     const rows = Math.floor(cards.byteLength / Card.bytes);
     const cardOf = new Map(links.map((link) => [link.index % rows, link]));
     for (let row = 0; row < rows; row++) {
@@ -87,14 +85,15 @@ export class Host {
   /** Of every destination: whether it is this host, and from which address tunnels go to it. */
   refreshServers(): void {
     this.forgetPlaces();
-    const { servers } = this.#parts;
+    const servers = this.#servers;
     for (let slot = 0; (slot + 1) * Server.bytes <= servers.byteLength; slot++) this.placeServer(slot);
     this.forgetPlaces();
   }
 
   /** The same of one. It may be asked about thousands at a time: what the kernel said holds until {@link forgetPlaces}. */
   placeServer(slot: number): void {
-    const { servers, netlink } = this.#parts;
+    const servers = this.#servers;
+    const { netlink } = this.#parts;
     const at = slot * Server.bytes;
     const family = servers.getUint8(at + Server.family);
     if (family === 0) return;
@@ -146,10 +145,10 @@ function isLoopback(address: Address): boolean {
 
 /** An entry of the map, copied to what is in force there only where it differs. */
 class MapContent {
-  readonly #map: HostParts['interfaces'];
+  readonly #map: BpfMap;
   readonly #written = new Map<string, Buffer>();
 
-  constructor(map: HostParts['interfaces']) {
+  constructor(map: BpfMap) {
     this.#map = map;
     // what the daemon before wrote, in unknown state
     for (const key of map.keys()) this.#written.set(key.toString('hex'), Buffer.alloc(0));

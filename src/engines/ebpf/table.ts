@@ -36,6 +36,8 @@ export interface EbpfTableOptions {
   readonly director: LoadedDirector;
   readonly size: PoolSize;
   readonly settings: VsSettings;
+  /** Tunnels lower the largest segment that a SYN tells, to what has room in them. */
+  readonly mssClamp?: boolean;
   problem(message: string): void;
   /** The slot has a server's address, and is not picked yet. */
   serverComes?(slot: number): void;
@@ -66,6 +68,7 @@ export class EbpfTable {
     this.#pool = new Pool(director.pool, size);
     this.#settings = new DirectorSettings(director.view('settings'));
     this.#settings.setVsSettings(options.settings);
+    this.#settings.mssClamp = options.mssClamp ?? false;
     this.#rules = new ServiceRules(director.view('rules'), size.services);
     this.#servers = new ServerRecords(director.view('servers'));
     this.#endpoints = new ServiceEndpoints(director.map('endpoints'));

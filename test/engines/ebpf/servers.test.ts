@@ -1,6 +1,6 @@
 /** What the engine knows and tells of real servers, over the kernel's own maps and routes that are made up. */
 import t from 'tap';
-import { cardsOf, Host } from '../../../src/engines/ebpf/host.ts';
+import { Host } from '../../../src/engines/ebpf/host.ts';
 import { Server, ServerFlag } from '../../../src/engines/ebpf/layout.ts';
 import { EbpfTable } from '../../../src/engines/ebpf/table.ts';
 import { defaultVsSettings } from '../../../src/engines/vs-settings.ts';
@@ -30,6 +30,7 @@ function servers(routes: Readonly<Record<Address, Route>>) {
   const asked: Address[] = [];
   const memory = new DataView(director.view('servers'), 0, sizes.destinations * Server.bytes);
   const host = new Host({
+    director,
     netlink: {
       addresses: () => [],
       route: (address) => {
@@ -37,10 +38,6 @@ function servers(routes: Readonly<Record<Address, Route>>) {
         return routes[address];
       },
     },
-    ownAddresses: director.map('own_addresses'),
-    interfaces: director.map('interfaces'),
-    cards: cardsOf(director.view('settings')),
-    servers: memory,
   });
   const pool = new Pool(director.pool, sizes);
   const weights: number[] = [];

@@ -11,8 +11,6 @@
 /* Asking the kernel for each packet would take longer than finding its flow. */
 inline_function u32 now_tick(const struct settings *settings) { return settings->now; }
 
-
-
 /* 2^20 / 10^9, in parts of 2^32. */
 inline_function u32 seconds_of(u32 tick) { return (u64)tick * 4503600 >> 32; }
 

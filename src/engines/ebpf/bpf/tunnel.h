@@ -17,10 +17,10 @@ struct gre { u16 flags, protocol, checksum, reserved; };
 /* A tunnel does not tell a smaller MTU than this (RFC 791). */
 #define LEAST_MTU 68
 #define ECN 3
+#define ECN_CAPABLE 2
 /* Options of TCP. */
 #define TCP_NO_OPERATION 1
 #define TCP_LARGEST_SEGMENT 2
-#define ECN_CAPABLE 2
 /* Where Linux takes its own source ports from: ip_local_port_range. */
 #define FIRST_PORT 32768
 #define PORTS (60999 - FIRST_PORT)
