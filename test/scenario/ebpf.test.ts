@@ -1,6 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Settings } from '../../src/engines/ebpf/layout.ts';
+import { ticksBetween, ticksOf } from '../../src/engines/ebpf/ticks.ts';
 import { openPinned } from '../../src/platform/bpf/bpf-link.ts';
+import { BpfMap } from '../../src/platform/bpf/bpf-map.ts';
 import type { Lab, Program } from './lab.ts';
 import { waitFor } from './lab.ts';
 import { scenario, tally } from './scenario.ts';
@@ -14,6 +17,17 @@ async function traces(lab: Lab): Promise<string> {
   return `${stdout}${readdirSync(lab.pinned)
     .filter((name) => !name.endsWith('.debug'))
     .join()}`;
+}
+
+/** The time that the programs go by, in ticks. */
+function programsTime(lab: Lab): number {
+  const paths = readdirSync(lab.pinned, { recursive: true, encoding: 'utf8' });
+  const settings = BpfMap.openPinned(
+    join(lab.pinned, paths.find((path) => path.endsWith('/settings')) ?? ''),
+  );
+  const now = new DataView(settings.view()).getUint32(Settings.now, true);
+  settings.close();
+  return now;
 }
 
 /** The kernel's numbers of the programs on the director's interfaces. */
@@ -197,6 +211,8 @@ scenario(
     t.match(lab.log(), '1 services stay: the kernel goes on forwarding without a daemon');
     t.same(tally(await lab.curl(6)), { rs1: 2, rs2: 2, rs3: 2 });
     t.match(await traces(lab), /directord/);
+    const before = programsTime(lab);
+    await waitFor('time to go on', 5, () => ticksBetween(before, programsTime(lab)) > ticksOf(1));
 
     const [, dying] = lab.servers;
     await dying?.kill();

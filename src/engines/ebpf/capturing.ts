@@ -79,7 +79,7 @@ export class Capturing {
   /** To be called every second. @returns whether the programs are still there */
   renew(): boolean {
     if (this.#request === undefined) return false;
-    const now = monotonicTicks() + this.#settings.getUint32(Settings.clock, true);
+    const now = monotonicTicks();
     this.#asked.setUint32(Asked.until, now + ticksOf(lease), true);
     this.#settings.setUint32(Settings.capture, this.#request.every, true);
     return existsSync(this.#pins.map('captures'));
@@ -120,7 +120,7 @@ export class Capturing {
   /** There is one ring buffer, and what one reader takes another never sees. */
   #own(): void {
     const other = Atomics.load(this.#owner, 0);
-    const now = monotonicTicks() + this.#settings.getUint32(Settings.clock, true);
+    const now = monotonicTicks();
     const left = ticksBetween(now, this.#asked.getUint32(Asked.until, true));
     const isAlive = other !== 0 && left >= 0 && left <= ticksOf(lease) && isRunning(other);
     if (isAlive || Atomics.compareExchange(this.#owner, 0, other, process.pid) !== other)

@@ -97,11 +97,6 @@ export class DirectorSettings {
     this.#set(Settings.ownPackets, Number(changed));
   }
 
-  /** Ticks to add to the kernel's clock. */
-  get clock(): number {
-    return this.#word(Settings.clock);
-  }
-
   #writeTimeouts(): void {
     for (const state of tcpStateNames.keys())
       this.#set(tcpTimeout(state), ticksOf(this.#timeouts.of(TCP, state)));

@@ -126,7 +126,6 @@ export const Settings = {
   used: 200,
   refused: 224,
   unpromoted: 232,
-  clock: 252,
   cards: 256,
 } as const;
 

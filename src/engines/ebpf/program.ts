@@ -97,7 +97,7 @@ export function constantsOver(
 function begin(settings: ArrayBuffer, seed: Uint8Array): void {
   new Uint8Array(settings).set(seed, Settings.seed);
   const words = new DataView(settings);
-  tellTime(words, monotonicTicks() + words.getUint32(Settings.clock, true));
+  tellTime(words, monotonicTicks());
 }
 
 function constants(sizes: TableSizes, seed: Uint8Array): Readonly<Record<string, number | Uint8Array>> {

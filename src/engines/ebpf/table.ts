@@ -151,17 +151,17 @@ export class EbpfTable {
 
   /** @param now {@link monotonicTicks} */
   rows(now: number): ConnectionEntry[] {
-    return this.#flows.rows(now + this.#settings.clock);
+    return this.#flows.rows(now);
   }
 
   /** @param from where the part before ended, 0 for the first */
   part(now: number, from: number): ConnectionPart {
-    return this.#flows.part(now + this.#settings.clock, from);
+    return this.#flows.part(now, from);
   }
 
   /** Connections that carry traffic. It looks at every slot: some milliseconds. */
   established(now = monotonicTicks()): number {
-    return this.#flows.established(now + this.#settings.clock);
+    return this.#flows.established(now);
   }
 
   /** Forgets deleted destinations that no connection refers to any more; to be called about once a second. */

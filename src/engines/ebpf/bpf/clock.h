@@ -20,7 +20,7 @@ inline_function u16 four_seconds_of(u32 tick) { return (tick >> 12) | 0x8000; }
 
 /* TypeScript's side is ../clock.ts. */
 inline_function void tell_time(struct settings *settings) {
-  const u32 now = (u32)(bpf_ktime_get_ns() >> 20) + settings->clock;
+  const u32 now = (u32)(bpf_ktime_get_ns() >> 20);
   settings->now = now;
   settings->second = second_of(now);
   settings->four_seconds = four_seconds_of(now);

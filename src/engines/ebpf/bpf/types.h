@@ -260,8 +260,7 @@ struct settings {
   u32 used[6];      /* slots in use, as of the sweeper's last turn: of full, half-open, templates of IPv4, then of IPv6 */
   u32 refused[2];   /* connections that found no room, by family */
   u32 unpromoted[2]; /* of those in the half-open table that were established when the other one had no room, by family */
-  u32 spare2[3];
-  u32 clock;        /* ticks to add to the kernel's clock */
+  u32 spare2[4];
   struct card cards[CARDS];
 };
 
