@@ -48,6 +48,8 @@ export interface Options {
   readonly connections: number | undefined;
   /** Tunnels of the ebpf engine lower the largest segment that a SYN tells. */
   readonly mssClamp: boolean;
+  /** With `check`: asks each real server once. */
+  readonly probe: boolean;
 }
 
 export type CommandLine =
@@ -68,9 +70,22 @@ export type CommandLine =
       readonly ignored: readonly string[];
     };
 
-const flags = ['d', 'debug', 'f', 'foreground', 'h', '?', 'help', 'v', 'version', 'no-monitor', 'mss-clamp'];
+const flags = [
+  'd',
+  'debug',
+  'f',
+  'foreground',
+  'h',
+  '?',
+  'help',
+  'v',
+  'version',
+  'no-monitor',
+  'mss-clamp',
+  'probe',
+];
 const valued = ['engine', 'control', 'sysctl', 'attach', 'connections'];
-const ownAnywhere = ['foreground', 'no-monitor', 'mss-clamp', ...valued];
+const ownAnywhere = ['foreground', 'no-monitor', 'mss-clamp', 'probe', ...valued];
 
 /** @param args everything behind the program's name */
 export async function parseArguments(args: readonly string[]): Promise<CommandLine> {
@@ -165,6 +180,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
   const [config, action] = words.length < 2 ? [undefined, words[0]] : words;
   const monitor = !has('no-monitor');
   if (!monitor && action === 'check') problems.push('With --no-monitor there is no configuration to check');
+  if (has('probe') && action !== 'check') problems.push('Option probe belongs to the action check');
   if (!monitor && config !== undefined)
     problems.push(`With --no-monitor no configuration is read: ${config}`);
   if (problems.length > 0 || !isEngineChoice(engine) || !isAttachChoice(attach))
@@ -189,6 +205,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
       attach,
       connections,
       mssClamp: has('mss-clamp'),
+      probe: has('probe'),
     },
     words: words.slice(0, 2),
     ignored: words.slice(2).filter((word) => word.startsWith('-')),

@@ -87,7 +87,7 @@ function negotiateText(check: CheckSettings): string {
   const words = [`negotiate ${check.service}${check.port > 0 ? ` to port ${check.port}` : ''}`];
   if (check.request !== '') words.push(`request ${check.request}`);
   if (check.virtualhost !== undefined) words.push(`virtualhost ${check.virtualhost}`);
-  if (check.receive !== undefined) words.push(`receive /${check.receive.source}/`);
+  if (check.receive !== undefined) words.push(`receive "${check.receive.text}"`);
   return words.join(', ');
 }
 

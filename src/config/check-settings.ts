@@ -4,7 +4,7 @@ import type { Address } from '../util/ip.ts';
 import { familyOf } from '../util/ip.ts';
 import { defaultTlsVerify, portOfService } from './check-service.ts';
 import type { VirtualDraft } from './draft.ts';
-import type { CheckService, CheckSettings } from './model.ts';
+import type { CheckService, CheckSettings, Receive } from './model.ts';
 
 /** What a section has settled for the checks of all its real servers. */
 export interface SectionCheck {
@@ -24,9 +24,9 @@ export interface RealCheck {
   readonly port: number;
   readonly weight: number;
   readonly forwarding: Forwarding;
-  /** Its own request and pattern, if it has them. */
+  /** Its own request and pattern, if it has them; `none` when it asks for none. */
   readonly request: string | undefined;
-  readonly receive: { readonly text: string; readonly pattern: RegExp | undefined } | undefined;
+  readonly receive: Receive | 'none' | undefined;
 }
 
 export function withSlash(request: string): string {
@@ -41,7 +41,6 @@ export function checkSettings(section: SectionCheck, real: RealCheck): CheckSett
   const request = real.request ?? draft.request ?? '/';
   const httpmethod = draft.httpmethod ?? 'GET';
   const virtualhost = draft.virtualhost === '' ? undefined : draft.virtualhost;
-  const pattern = real.receive === undefined ? draft.receive?.pattern : real.receive.pattern;
   return {
     id: checkId(section, real, request),
     type,
@@ -52,7 +51,7 @@ export function checkSettings(section: SectionCheck, real: RealCheck): CheckSett
     port,
     request,
     url: checkUrl(service, real.address, port, request),
-    receive: ignoresReceive(draft, service) ? undefined : pattern,
+    receive: ignoresReceive(draft, service) ? undefined : receiveOf(draft, real),
     httpmethod,
     virtualhost,
     login: draft.login ?? '',
@@ -73,6 +72,12 @@ export function checkSettings(section: SectionCheck, real: RealCheck): CheckSett
 /** The answer to a HEAD request has no body that could match. */
 export function ignoresReceive(draft: VirtualDraft, service: CheckService): boolean {
   return draft.httpmethod === 'HEAD' && isHttp(service);
+}
+
+function receiveOf(draft: VirtualDraft, real: RealCheck): Receive | undefined {
+  if (real.receive === 'none') return undefined;
+  const { text, pattern } = real.receive ?? draft.receive ?? {};
+  return text === undefined || pattern === undefined ? undefined : { text, pattern };
 }
 
 function isHttp(service: CheckService): boolean {
@@ -101,7 +106,7 @@ function checkId({ draft, service, protocol }: SectionCheck, real: RealCheck, re
     real.weight,
     real.forwarding,
     escaped(request),
-    escaped(real.receive?.text ?? draft.receive?.text ?? ''),
+    escaped(real.receive === 'none' ? '' : (real.receive?.text ?? draft.receive?.text ?? '')),
   ].join(':');
 }
 

@@ -131,6 +131,14 @@ export type CheckService =
   | 'smtp'
   | 'submission';
 
+/** What a good answer matches. */
+export interface Receive {
+  /** The Perl pattern, as written. */
+  readonly text: string;
+  /** What means the same here. */
+  readonly pattern: RegExp;
+}
+
 /** Everything one check of one real server needs; also what decides that two reals share one check. */
 export interface CheckSettings {
   /**
@@ -151,7 +159,7 @@ export interface CheckSettings {
   /** http, https, http_proxy: the complete URL. */
   readonly url: string | undefined;
   /** Undefined when the answer is not looked at. */
-  readonly receive: RegExp | undefined;
+  readonly receive: Receive | undefined;
   readonly httpmethod: 'GET' | 'HEAD';
   readonly virtualhost: string | undefined;
   readonly login: string;

@@ -8,7 +8,7 @@ import type { Report } from './diagnostic.ts';
 import type { Written } from './draft.ts';
 import { withSlash } from './check-settings.ts';
 import { resolveHost, resolvePort, shortAddress } from './host.ts';
-import type { Real } from './model.ts';
+import type { Real, Receive } from './model.ts';
 import { translatePerlRegex } from './perl-regex.ts';
 import { parseRealAddress, parseRealOptions } from './real-line.ts';
 import type { RealAddress, RealOptions } from './real-line.ts';
@@ -121,8 +121,8 @@ function skippedText({ skipped, host, port }: RealAddress, found: unknown): Prob
   );
 }
 
-function ownReceive(text: string): { text: string; pattern: RegExp | undefined } | Problem {
-  if (text === '') return { text, pattern: undefined };
+function ownReceive(text: string): Receive | 'none' | Problem {
+  if (text === '') return 'none';
   const pattern = translatePerlRegex(text);
   return pattern instanceof Problem ? pattern : { text, pattern };
 }

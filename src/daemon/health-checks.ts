@@ -4,6 +4,7 @@ import type { Checker } from '../monitor/check.ts';
 import { createChecker } from '../monitor/checks/checker.ts';
 import { systemTrust } from '../monitor/checks/trust.ts';
 import { withMaintenance } from '../monitor/maintenance.ts';
+import { createMatcher } from '../platform/matcher.ts';
 import { createPing } from '../platform/ping.ts';
 import { commandRunner } from '../platform/run-command.ts';
 import { systemNames } from '../platform/system-names.ts';
@@ -24,6 +25,7 @@ export function createHealthChecks(parts: HealthCheckParts): Checker {
     ping: createPing(systemClock),
     run: commandRunner(systemClock),
     trust: systemTrust(process.env),
+    find: createMatcher(),
     log,
   });
   const names = systemNames();

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import type { Action } from '../cli/directord-arguments.ts';
 import { checkText } from '../cli/directord-check.ts';
+import { probeText } from '../cli/directord-probe.ts';
 import { ldirectordVersion } from '../cli/directord-help.ts';
 import type { Invocation, Streams } from '../cli/directord.ts';
 import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
@@ -23,6 +24,7 @@ import type { LogTarget } from './log-target.ts';
 import { openLog, sinkFor } from './log-target.ts';
 import type { User } from './places.ts';
 import { daemonName, findPidFile } from './places.ts';
+import { probe } from './probe.ts';
 import { run } from './run.ts';
 import { warningsAbout } from './warnings.ts';
 
@@ -109,7 +111,12 @@ async function check(
   for (const warning of [...warnings, ...warningsAbout(configuration, engine)]) {
     streams.err(`${formatDiagnostic(warning)}\n`);
   }
-  return 0;
+  if (!options.probe) return 0;
+  const probed = await probe(configuration, (message) => {
+    streams.err(`${message}\n`);
+  });
+  streams.out(`\n${probeText(probed)}`);
+  return probed.every(({ result }) => result.up) ? 0 : 1;
 }
 
 async function command(

@@ -1,7 +1,6 @@
 /** Everything an operator should know about a good configuration before relying on it. */
 import type { Configuration, Diagnostic } from '../config/model.ts';
 import type { Engine } from '../engines/engine.ts';
-import { unsupportedChecks } from '../monitor/checks/negotiate.ts';
 import { notActedOn } from './not-acted-on.ts';
 import { refusals } from './refusals.ts';
 
@@ -9,18 +8,7 @@ export function warningsAbout(
   configuration: Configuration,
   engine: Pick<Engine, 'refuses'>,
 ): readonly Diagnostic[] {
-  const { file } = configuration;
-  const unsupported = unsupportedChecks(configuration).map((message): Diagnostic => ({
-    severity: 'warning',
-    file,
-    message,
-  }));
-  return [
-    ...empty(configuration),
-    ...notActedOn(configuration),
-    ...unsupported,
-    ...refusals(configuration, engine),
-  ];
+  return [...empty(configuration), ...notActedOn(configuration), ...refusals(configuration, engine)];
 }
 
 function empty({ file, virtuals }: Configuration): readonly Diagnostic[] {

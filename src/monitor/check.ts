@@ -44,9 +44,3 @@ export class CheckCancelled extends Error {
 export function isPing(settings: CheckSettings): boolean {
   return settings.type === 'ping' || (settings.type === 'connect' && settings.protocol === 'udp');
 }
-
-/** The one deadline of a check, in seconds. Each of the pings a check may try has the whole timeout. */
-export function deadlineSeconds(settings: CheckSettings): number {
-  if (isPing(settings)) return settings.checktimeout * settings.checkcount;
-  return settings.type === 'negotiate' ? settings.negotiatetimeout : settings.checktimeout;
-}

@@ -6,8 +6,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { CheckSettings } from '../config/model.ts';
 import type { Clock, Timer } from '../util/clock.ts';
 import type { Checker, CheckResult } from './check.ts';
-import { CheckCancelled, CheckTimeout, deadlineSeconds } from './check.ts';
+import { CheckCancelled } from './check.ts';
 import { Combined } from './combined.ts';
+import { askInTime } from './deadline.ts';
 import { Pacer } from './pacer.ts';
 
 export interface ScheduleParts {
@@ -89,14 +90,9 @@ class CheckLoop {
   async #once(): Promise<void> {
     const { clock, check } = this.#parts;
     const asked = this.#combined.next(this.scheduled.settings);
-    const seconds = deadlineSeconds(asked);
     const abort = new AbortController();
     this.#abort = abort;
-    const deadline = clock.after(seconds * 1000, () => {
-      abort.abort(new CheckTimeout(seconds));
-    });
-    const result = await check(asked, abort.signal);
-    deadline.cancel();
+    const result = await askInTime(check, asked, clock, abort);
     this.#abort = undefined;
     if (this.#stopped) return;
     this.#combined.answered(asked, result.up);

@@ -44,6 +44,7 @@ const defaults = {
   attach: 'auto',
   connections: undefined,
   mssClamp: false,
+  probe: false,
 };
 
 void t.test('the argument grammar of ldirectord', async (t) => {
@@ -66,6 +67,7 @@ void t.test('the argument grammar of ldirectord', async (t) => {
     [['--engine=packet', 'restart'], undefined, 'restart', { engine: 'packet' }],
     [['--no-monitor', 'start'], undefined, 'start', { monitor: false }],
     [['x.cf', 'check'], 'x.cf', 'check', {}],
+    [['x.cf', 'check', '--probe'], 'x.cf', 'check', { probe: true }],
     [
       ['--attach', 'tc', '--connections=1000000', 'start', '--mss-clamp'],
       undefined,

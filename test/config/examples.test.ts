@@ -45,7 +45,7 @@ t.test('a configuration pasted from a page without its indentation works, with a
   );
   t.match(virtual?.reals[0]?.check, {
     url: 'http://192.168.6.4:80/test.html',
-    receive: /OK/,
+    receive: { text: 'OK', pattern: /OK/ },
     checktimeout: 3,
     negotiatetimeout: 3,
   });

@@ -30,7 +30,7 @@ t.test('what ldirectord would misread is an error that says what was meant', asy
 
 t.test('a # within quotes is no comment, behind them it is', async (t) => {
   const { reals } = await virtualOf(`${section}    receive="a#b" # "c"\n`);
-  t.equal(reals[0]?.check.receive?.source, 'a#b');
+  t.equal(reals[0]?.check.receive?.pattern.source, 'a#b');
 });
 
 t.test('a global fallback serves every service, with the port of each', async (t) => {

@@ -55,6 +55,7 @@ async function perform(action: Exclude<Action, 'check'>, world: World): Promise<
         attach: 'auto',
         connections: undefined,
         mssClamp: false,
+        probe: false,
       },
     },
     streams: { out: (text) => (seen.out += text), err: (text) => (seen.err += text) },

@@ -13,7 +13,7 @@ const check: Partial<CheckSettings> = {
   type: 'negotiate',
   service: 'http',
   request: '/index.html',
-  receive: /Test Page/,
+  receive: { text: 'Test Page', pattern: /Test Page/ },
 };
 
 /** 10.2.0.LINE:80, checked by HTTP. */
@@ -94,7 +94,7 @@ void t.test('check prints each service as the table will have it', (t) => {
 TCP  10.1.0.100:80 sh (sh-fallback,sh-port)
   -> 10.2.0.11:80                 Masq    1
   -> 10.2.0.12:80                 Masq    20      at most 9, again below 0
-  check     negotiate http to port 80, request /index.html, receive /Test Page/, limit 30 s, every 10 s
+  check     negotiate http to port 80, request /index.html, receive "Test Page", limit 30 s, every 10 s
   failed    after 1 failure a server is taken out
 
 FWM  7 rr

@@ -150,6 +150,7 @@ class Stage {
       trust: () => {
         throw new Error('no certificates here');
       },
+      find: () => Promise.reject(new Error('no answers to look through here')),
       log,
     });
     return (settings, signal) =>

@@ -26,13 +26,34 @@ export interface CheckerParts {
   readonly run: RunCommand;
   /** The certificate authorities that https checks believe. */
   readonly trust: () => SecureContext;
+  readonly find: Find;
   log(message: string): void;
 }
+
+/**
+ * The first of some texts that matches. It is looked for where a pattern that comes to no end holds up nobody; rejects when it takes
+ * longer than a second, or than the signal allows.
+ */
+export type Find = (
+  pattern: RegExp,
+  texts: readonly string[],
+  signal: AbortSignal,
+) => Promise<string | undefined>;
 
 export type Ask = (settings: CheckSettings, signal: AbortSignal, parts: CheckerParts) => Promise<Verdict>;
 
 /** Answers are read up to here; no health page is longer. */
 export const answerLimitBytes = 10 * 1024 * 1024;
+
+/** The first text that `receive=` is content with: any, where there is none. */
+export async function received(
+  { receive }: CheckSettings,
+  texts: readonly string[],
+  signal: AbortSignal,
+  { find }: CheckerParts,
+): Promise<string | undefined> {
+  return receive === undefined ? texts[0] : find(receive.pattern, texts, signal);
+}
 
 export const up = (detail: string): Verdict => ({ up: true, detail });
 export const down = (detail: string): Verdict => ({ up: false, detail });

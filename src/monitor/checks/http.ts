@@ -7,12 +7,11 @@ import type { IncomingMessage } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { request as httpsRequest } from 'node:https';
-import type { ConnectionOptions } from 'node:tls';
 import type { CheckSettings } from '../../config/model.ts';
 import { familyOf } from '../../util/ip.ts';
 import type { Ask, CheckerParts, Verdict } from './ask.ts';
-import { answerLimitBytes, down, up } from './ask.ts';
-import { errorText } from './error-text.ts';
+import { answerLimitBytes, down, received, up } from './ask.ts';
+import { tlsError, tlsOptions } from './tls.ts';
 
 const redirectLimit = 7;
 const redirects: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308]);
@@ -29,7 +28,7 @@ export const checkHttp: Ask = async (settings, signal, parts) => {
     }
     const response = await answer(url, host, settings, signal, parts);
     const target = followed < redirectLimit ? redirectTarget(response, url) : undefined;
-    if (target === undefined) return judge(response, settings);
+    if (target === undefined) return judge(response, settings, signal, parts);
     response.destroy();
     url = target;
     // A redirect names another host; the virtual host was that of the first URL.
@@ -58,6 +57,7 @@ async function answer(
     maxHeaderSize: 64 * 1024,
   };
   const secure = url.protocol === 'https:';
+  // Node takes the name for SNI, and for `tlsverify = full` the name to verify, from the Host header, or from the URL without one.
   const request = secure
     ? httpsRequest(url, { ...options, ...tlsOptions(settings, parts) })
     : httpRequest(url, options);
@@ -69,34 +69,25 @@ async function answer(
   } catch (error) {
     request.destroy();
     signal.throwIfAborted();
-    throw new Error(`500 Can't connect to ${url.host}${defaultPort(url)} (${reason(error)})`, {
+    throw new Error(`500 Can't connect to ${url.host}${defaultPort(url)} (${tlsError(error)})`, {
       cause: error,
     });
   }
 }
 
-type TlsOptions = Pick<ConnectionOptions, 'rejectUnauthorized' | 'secureContext' | 'checkServerIdentity'>;
-
-/** Node takes the name for SNI, and for `full` the name to verify, from the Host header, or from the URL without one. */
-function tlsOptions({ tlsverify }: CheckSettings, { trust }: CheckerParts): TlsOptions {
-  switch (tlsverify) {
-    case 'none':
-      return { rejectUnauthorized: false };
-    case 'chain':
-      return { secureContext: trust(), checkServerIdentity: () => undefined };
-    case 'full':
-      return { secureContext: trust() };
-  }
-}
-
-async function judge(response: IncomingMessage, { receive, httpmethod }: CheckSettings): Promise<Verdict> {
+async function judge(
+  response: IncomingMessage,
+  ...[settings, signal, parts]: Parameters<Ask>
+): Promise<Verdict> {
+  const { receive, httpmethod } = settings;
   const { statusCode = 0, statusMessage = '' } = response;
   const status = `${statusCode} ${statusMessage}`;
   const text = await body(response);
   if (statusCode < 200 || statusCode > 299) return down(status);
   // An answer to HEAD has no body that could match.
-  if (receive === undefined || httpmethod === 'HEAD' || receive.test(text)) return up(status);
-  return down(`${status}, but the body does not match ${String(receive)}`);
+  if (httpmethod === 'HEAD' || (await received(settings, [text], signal, parts)) !== undefined)
+    return up(status);
+  return down(`${status}, but the body does not match "${receive?.text ?? ''}"`);
 }
 
 async function body(response: IncomingMessage): Promise<string> {
@@ -126,13 +117,3 @@ function defaultPort({ port, protocol }: URL): string {
   if (port !== '') return '';
   return protocol === 'https:' ? ':443' : ':80';
 }
-
-function reason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'hostname verification failed';
-  return certificateErrors.test(code) ? 'certificate verify failed' : errorText(error);
-}
-
-/** OpenSSL's X509_V_ERR names as Node gives them. */
-const certificateErrors =
-  /^(UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_|CERT_|CRL_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH)/;

@@ -1,37 +1,45 @@
-/** Which negotiate check a service has. A service that is missing here is not in this version. */
-import type { CheckService, CheckSettings, Configuration } from '../../config/model.ts';
+/** Which negotiate check a service has. */
+import type { CheckService } from '../../config/model.ts';
 import type { Ask } from './ask.ts';
-import { down, up } from './ask.ts';
+import { up } from './ask.ts';
+import { checkDns } from './dns.ts';
+import { checkFtp } from './ftp.ts';
 import { checkHttp } from './http.ts';
+import { checkImap } from './imap.ts';
+import { checkLdap } from './ldap.ts';
+import { checkMysql } from './mysql.ts';
+import { checkNntp } from './nntp.ts';
+import { checkOracle } from './oracle.ts';
+import { checkPgsql } from './pgsql.ts';
+import { checkPop } from './pop.ts';
+import { checkRadius } from './radius.ts';
 import { checkSimpletcp } from './simpletcp.ts';
+import { checkSip } from './sip.ts';
+import { checkSmtp } from './smtp.ts';
 
-const checks: Readonly<Partial<Record<CheckService, Ask>>> = {
+const checks: Readonly<Record<CheckService, Ask>> = {
+  dns: checkDns,
+  ftp: checkFtp,
   http: checkHttp,
   https: checkHttp,
+  http_proxy: checkHttp,
+  imap: checkImap,
+  imaps: checkImap,
+  ldap: checkLdap,
+  ldaps: checkLdap,
+  mysql: checkMysql,
+  nntp: checkNntp,
   none: () => Promise.resolve(up('no service to check')),
+  oracle: checkOracle,
+  pgsql: checkPgsql,
+  pop: checkPop,
+  pops: checkPop,
+  radius: checkRadius,
   simpletcp: checkSimpletcp,
+  sip: checkSip,
+  smtp: checkSmtp,
+  submission: checkSmtp,
 };
 
-export const checkNegotiate: Ask = (settings, signal, parts) => {
-  const check = checks[settings.service];
-  return check === undefined ? Promise.resolve(down(unsupported(settings))) : check(settings, signal, parts);
-};
-
-/** One line for each virtual service whose real servers can never be up, because their check is not in this version. */
-export function unsupportedChecks({ virtuals }: Configuration): string[] {
-  return virtuals.flatMap(({ label, reals }) => {
-    const missing = reals
-      .map(({ check }) => check)
-      .filter((check) => negotiates(check) && !(check.service in checks));
-    const sentences = new Set(missing.map(unsupported));
-    return [...sentences].map((sentence) => `${label}: ${sentence}; its real servers stay down`);
-  });
-}
-
-function negotiates({ type }: CheckSettings): boolean {
-  return type === 'negotiate' || type === 'combined';
-}
-
-function unsupported({ service }: CheckSettings): string {
-  return `the ${service} check is not in this version of directord`;
-}
+export const checkNegotiate: Ask = (settings, signal, parts) =>
+  checks[settings.service](settings, signal, parts);

@@ -4,38 +4,39 @@
  */
 import { createSocket } from 'node:dgram';
 import { on } from 'node:events';
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import type { CheckSettings } from '../../config/model.ts';
 import { familyOf } from '../../util/ip.ts';
 import type { Ask, Verdict } from './ask.ts';
-import { answerLimitBytes, down, up } from './ask.ts';
+import { answerLimitBytes, down, received, up } from './ask.ts';
+import { withSocket } from './open-socket.ts';
 
-export const checkSimpletcp: Ask = (settings, signal) => {
-  if (settings.port === 0) return Promise.resolve(down('no port to connect to'));
-  return settings.protocol === 'udp' ? overUdp(settings, signal) : overTcp(settings, signal);
+export const checkSimpletcp: Ask = (settings, signal, parts) => {
+  if (settings.protocol === 'udp') return overUdp(settings, signal, parts);
+  return withSocket(settings, signal, undefined, (socket) => talk(socket, settings, signal, parts));
 };
 
-async function overTcp(settings: CheckSettings, signal: AbortSignal): Promise<Verdict> {
-  const socket = connect({ host: settings.address, port: settings.port, signal });
+async function talk(socket: Socket, ...[settings, signal, parts]: Parameters<Ask>): Promise<Verdict> {
   socket.setEncoding('utf8');
   socket.end(requestText(settings));
   let length = 0;
   let rest = '';
-  // Leaving the loop destroys the socket.
   for await (const chunk of socket as AsyncIterable<string>) {
     length += chunk.length;
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    const line = lines.find((candidate) => matches(settings, candidate));
+    const line = await received(settings, lines, signal, parts);
     if (line !== undefined) return up(line.trim());
     if (length > answerLimitBytes) return down(`no match in the first ${answerLimitBytes} bytes`);
   }
-  if (rest !== '' && matches(settings, rest)) return up(rest.trim());
+  const last = rest === '' ? undefined : await received(settings, [rest], signal, parts);
+  if (last !== undefined) return up(last.trim());
   return down(length === 0 ? 'no answer' : 'no line of the answer matches');
 }
 
-async function overUdp(settings: CheckSettings, signal: AbortSignal): Promise<Verdict> {
+async function overUdp(...[settings, signal, parts]: Parameters<Ask>): Promise<Verdict> {
   const { address, port } = settings;
+  if (port === 0) return down('no port to connect to');
   const socket = createSocket(familyOf(address) === 'inet' ? 'udp4' : 'udp6');
   try {
     const answers = on(socket, 'message', { signal }) as AsyncIterable<[Buffer]>;
@@ -43,10 +44,8 @@ async function overUdp(settings: CheckSettings, signal: AbortSignal): Promise<Ve
       socket.send(requestText(settings));
     });
     for await (const [answer] of answers) {
-      const line = answer
-        .toString('utf8')
-        .split('\n')
-        .find((candidate) => matches(settings, candidate));
+      const lines = answer.toString('utf8').split('\n');
+      const line = await received(settings, lines, signal, parts);
       if (line !== undefined) return up(line.trim());
     }
     return down('no answer');
@@ -58,8 +57,4 @@ async function overUdp(settings: CheckSettings, signal: AbortSignal): Promise<Ve
 /** The leading slash is the parser's; the two characters `\n` stand for a newline. */
 function requestText({ request }: CheckSettings): string {
   return request.replace(/^\//, '').replaceAll('\\n', '\n');
-}
-
-function matches({ receive }: CheckSettings, line: string): boolean {
-  return receive === undefined || receive.test(line);
 }

@@ -1,9 +1,6 @@
 import t from 'tap';
 import type { CommandResult } from '../../../src/monitor/command.ts';
 import { CheckTimeout } from '../../../src/monitor/check.ts';
-import { unsupportedChecks } from '../../../src/monitor/checks/negotiate.ts';
-import { configuration, real, virtual } from '../../support/configuration.ts';
-import { tcp80 } from '../../support/table.ts';
 import { check } from './loopback.ts';
 
 const external = {
@@ -91,18 +88,4 @@ void t.test('none and on are up; an aborted check asks nobody', async (t) => {
     up: false,
     detail: 'too late',
   });
-});
-
-void t.test('what is not in this version is down and announced', async (t) => {
-  const smtp = { type: 'negotiate', service: 'smtp' } as const;
-  t.match(await check(smtp), { up: false, detail: 'the smtp check is not in this version of directord' });
-  const mail = [real('10.2.0.11:25', {}, smtp), real('10.2.0.12:25', {}, smtp)];
-  const fine = [
-    real('10.2.0.11:80', {}, { type: 'negotiate', service: 'http' }),
-    real('10.2.0.11:53', {}, { service: 'dns' }),
-  ];
-  const virtuals = [virtual(fine), virtual(mail, { service: { ...tcp80, port: 25 } })];
-  t.same(unsupportedChecks(configuration(virtuals)), [
-    '10.1.0.100:25: the smtp check is not in this version of directord; its real servers stay down',
-  ]);
 });

@@ -58,7 +58,7 @@ void t.test('wrong answer', async (t) => {
   const port = await listen(t, server);
   t.match(await check({ ...http, url: urlOf(port), receive: /Other/ }), {
     up: false,
-    detail: '200 OK, but the body does not match /Other/',
+    detail: '200 OK, but the body does not match "Other"',
   });
   t.match(await check({ ...http, url: urlOf(port, '/gone'), receive: /Test/ }), {
     up: false,

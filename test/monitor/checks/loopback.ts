@@ -33,8 +33,11 @@ export async function freePort(t: Teardown, server: Server): Promise<number> {
   return port;
 }
 
+/** `receive` as the pattern that it is. */
+type Asked = Omit<Partial<CheckSettings>, 'receive'> & { readonly receive?: RegExp };
+
 export function check(
-  settings: Partial<CheckSettings>,
+  { receive, ...settings }: Asked,
   parts: Partial<CheckerParts> = {},
   signal: AbortSignal = new AbortController().signal,
 ): Promise<CheckResult> {
@@ -43,8 +46,12 @@ export function check(
     ping: () => Promise.reject(new Error('no ping in this test')),
     run: () => Promise.reject(new Error('no command in this test')),
     trust: () => createSecureContext(),
+    find: (pattern, texts) => Promise.resolve(texts.find((text) => pattern.test(text))),
     log: () => undefined,
     ...parts,
   });
-  return checker(checkSettings(settings), signal);
+  return checker(
+    checkSettings({ ...settings, ...(receive && { receive: { text: receive.source, pattern: receive } }) }),
+    signal,
+  );
 }

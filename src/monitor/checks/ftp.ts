@@ -1,0 +1,6 @@
+/** To be written. */
+import type { Ask } from './ask.ts';
+import { down } from './ask.ts';
+
+export const checkFtp: Ask = ({ service }) =>
+  Promise.resolve(down(`the ${service} check is not in this version of directord`));
