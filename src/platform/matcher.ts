@@ -93,7 +93,6 @@ class MatchingThread {
 
   #start(): Worker {
     const thread = new Worker(threadSource, { eval: true });
-    thread.unref();
     thread.on('message', ({ id, index }: { id: number; index: number }) => {
       if (this.#asked?.id === id) this.#answered(index);
     });
@@ -102,6 +101,8 @@ class MatchingThread {
       this.#thread = undefined;
       this.#answered(error);
     });
+    // not before: a listener holds the process
+    thread.unref();
     return thread;
   }
 
