@@ -2,7 +2,8 @@
 # make test      everything that says whether the tree is good; ends with "N passed, N failed"
 # make bench     connections, requests, packets, Gbit/s, CPU and memory beside HAProxy, nginx and the kernel's NAT, in the same run
 #                (PARTS="web bulk" for some of it); make bench-vm counts instructions beside the kernel's IPVS,
-#                make bench-test-run nanoseconds a packet of the ebpf engine's programs alone
+#                make bench-test-run nanoseconds a packet of the ebpf engine's programs alone,
+#                make bench-monitor what it costs to watch 2,000 real servers
 # make oracle    record the packet stories from the kernel's IPVS anew; make stories prints the table of them
 # make build     dist/bin/directord.js and dist/bin/directoradm.js
 # make check | unit | scenario | deps | clean
@@ -13,7 +14,7 @@ export npm_config_loglevel := error
 sources := $(shell find src -name '*.ts' -o -name '*.c' -o -name '*.h')
 tools := $(shell find test/demo test/scenario test/support test/oracle bench -name '*.ts')
 
-.PHONY: all build demo test check unit scenario bench bench-vm bench-test-run oracle stories deps clean
+.PHONY: all build demo test check unit scenario bench bench-vm bench-test-run bench-monitor oracle stories deps clean
 
 all: build
 
@@ -45,6 +46,10 @@ bench-vm: deps-bench-vm dist/.built dist/.tools
 # Nanoseconds a packet, of the ebpf engine's programs alone, by BPF_PROG_TEST_RUN on established and new flows.
 bench-test-run: deps-demo dist/.built dist/.tools
 	@node dist/tools/bench/test-run/test-run.js
+
+# 2,000 real servers watched for ten minutes: CPU, lateness, memory and descriptors of the daemon (DIRECTORD_MONITOR_SECONDS=120 for less).
+bench-monitor: deps-demo dist/.built dist/.tools
+	@node dist/tools/bench/monitor.js
 
 # Asks the kernel's own IPVS, in User-Mode Linux, what it does with packets, and writes it down as test/stories (ONLY=prefix for some).
 oracle: deps-oracle dist/.built dist/.tools

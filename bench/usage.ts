@@ -8,13 +8,15 @@ const ticksASecond = 100;
 /** Seconds of all processes of a peer so far; NaN for the kernel, which has none. */
 export function cpuSeconds({ program }: Peer): number {
   if (program === undefined) return NaN;
-  const ticks = familyOf(program.pid).map((pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return Number(fields[11]) + Number(fields[12]);
-  });
-  return sum(ticks) / ticksASecond;
+  return sum(familyOf(program.pid).map(processSeconds));
+}
+
+/** Seconds of one process so far. */
+export function processSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksASecond;
 }
 
 /** Everything but idle and waiting for disks. */

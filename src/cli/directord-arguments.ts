@@ -50,6 +50,8 @@ export interface Options {
   readonly mssClamp: boolean;
   /** With `check`: asks each real server once. */
   readonly probe: boolean;
+  /** With `status`: for programs. */
+  readonly json: boolean;
 }
 
 export type CommandLine =
@@ -83,9 +85,10 @@ const flags = [
   'no-monitor',
   'mss-clamp',
   'probe',
+  'json',
 ];
 const valued = ['engine', 'control', 'sysctl', 'attach', 'connections'];
-const ownAnywhere = ['foreground', 'no-monitor', 'mss-clamp', 'probe', ...valued];
+const ownAnywhere = ['foreground', 'no-monitor', 'mss-clamp', 'probe', 'json', ...valued];
 
 /** @param args everything behind the program's name */
 export async function parseArguments(args: readonly string[]): Promise<CommandLine> {
@@ -181,6 +184,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
   const monitor = !has('no-monitor');
   if (!monitor && action === 'check') problems.push('With --no-monitor there is no configuration to check');
   if (has('probe') && action !== 'check') problems.push('Option probe belongs to the action check');
+  if (has('json') && action !== 'status') problems.push('Option json belongs to the action status');
   if (!monitor && config !== undefined)
     problems.push(`With --no-monitor no configuration is read: ${config}`);
   if (problems.length > 0 || !isEngineChoice(engine) || !isAttachChoice(attach))
@@ -206,6 +210,7 @@ function interpret(found: Omit<Fields, 'words'>, words: readonly string[]): Comm
       connections,
       mssClamp: has('mss-clamp'),
       probe: has('probe'),
+      json: has('json'),
     },
     words: words.slice(0, 2),
     ignored: words.slice(2).filter((word) => word.startsWith('-')),

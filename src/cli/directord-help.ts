@@ -79,7 +79,8 @@ Actions:
     reload, force-reload make it read configfile again.
 
     status tells whether it is running: exit code 0, or 3 when it is
-    stopped, or 1 when it left a pid file behind.
+    stopped, or 1 when it left a pid file behind; and how each real server
+    is. --json: for programs.
 
     check reads configfile and prints what would be added: exit code 0,
     or 2 when there is an error in it.

@@ -5,6 +5,7 @@ import type { CommonDraft, Written } from './draft.ts';
 import { parseEmailStatus } from './email-status.ts';
 import { parseFallbackLine } from './fallback-line.ts';
 import type { FileProbes } from './file-probes.ts';
+import { parseFlapDamping } from './flap-damping.ts';
 import { leadingNumber, matching, oneOf, positive, rest, then, yesNo } from './values.ts';
 import type { Parser } from './values.ts';
 
@@ -89,6 +90,7 @@ export const commonDirectives: readonly (readonly [string, Directive<CommonDraft
   ['fallback', fallback('fallback')],
   ['fallback6', fallback('fallback6')],
   ['proxyprotocol', field('proxyprotocol', oneOf('proxyprotocol', ['no', 'v1', 'v2']))],
+  ['flapdamping', field('flapdamping', parseFlapDamping)],
 ];
 
 /** Timeouts and counts, with the messages of one level. */

@@ -3,7 +3,7 @@
  * sets it, and a repeated directive overwrites.
  */
 import type { Forwarding } from '../director/table.ts';
-import type { CheckService, CheckSettings, CheckType, EmailState, Position } from './model.ts';
+import type { CheckService, CheckSettings, CheckType, EmailState, FlapDamping, Position } from './model.ts';
 
 /** `fallback=` as written; the address is resolved when the protocol of the section is known. */
 export interface FallbackDraft {
@@ -31,6 +31,7 @@ export interface CommonDraft {
   fallback?: FallbackDraft;
   fallback6?: FallbackDraft;
   proxyprotocol?: 'no' | 'v1' | 'v2';
+  flapdamping?: FlapDamping | 'no';
 }
 
 export interface GlobalDraft extends CommonDraft {

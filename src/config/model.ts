@@ -32,6 +32,12 @@ export interface EmailAlert {
   readonly smtp?: string;
 }
 
+/** A server whose state changes so often within so many seconds stays out until it has been well for as long. */
+export interface FlapDamping {
+  readonly changes: number;
+  readonly seconds: number;
+}
+
 export interface Configuration {
   /** Path as resolved. */
   readonly file: string;
@@ -44,6 +50,7 @@ export interface GlobalSettings {
   readonly checkinterval: number;
   readonly checkcount: number;
   readonly failurecount: number;
+  readonly flapdamping: FlapDamping | undefined;
   /** As written, undefined when not given; the effective ones are in {@link CheckSettings}. */
   readonly checktimeout: number | undefined;
   readonly negotiatetimeout: number | undefined;
@@ -79,6 +86,8 @@ export interface Virtual {
   readonly failurecount: number;
   /** Seconds. */
   readonly checkinterval: number;
+  /** Undefined: a server comes back with its first success, as in ldirectord. */
+  readonly flapdamping: FlapDamping | undefined;
   readonly quiescent: boolean;
   readonly cleanstop: boolean;
   readonly emailalert: EmailAlert;

@@ -1,56 +1,23 @@
 /**
- * Perl regular expressions of `receive=` as JavaScript ones. What the two read differently is rewritten; what JavaScript
- * does not have is refused by name, never matched in another way.
+ * Perl regular expressions of `receive=` as JavaScript ones. What the two read differently is rewritten; what can not be said in
+ * JavaScript is refused by name, never matched in another way. Only one thing differs: pattern and text are characters here, where
+ * Perl sees the bytes of UTF-8, so `^.$` finds `ü`. Letters, digits and blanks are those of ASCII, as they are to Perl in bytes.
  */
 import { Problem } from './diagnostic.ts';
 import { readClass } from './perl-regex-class.ts';
-
-interface Flags {
-  readonly i: boolean;
-  readonly s: boolean;
-  readonly m: boolean;
-  readonly x: boolean;
-}
-
-/** What was read and where to go on; or what can not be translated. */
-type Step = { readonly text: string; readonly next: number } | Problem;
-
-const noFlags: Flags = { i: false, s: false, m: false, x: false };
-const endOfText = '(?![\\s\\S])';
-
-/** Escapes that stand for something else in JavaScript. */
-const escapes: ReadonlyMap<string, string> = new Map([
-  ['A', '(?<![\\s\\S])'],
-  ['z', endOfText],
-  ['Z', `(?=\\n?${endOfText})`],
-  ['h', '[ \\t\\u00a0]'],
-  ['H', '[^ \\t\\u00a0]'],
-  ['v', '[\\n-\\r\\u0085\\u2028\\u2029]'],
-  ['V', '[^\\n-\\r\\u0085\\u2028\\u2029]'],
-  ['R', '(?:\\r\\n|[\\n-\\r\\u0085\\u2028\\u2029])'],
-  ['N', '[^\\n]'],
-  ['e', '\\x1b'],
-  ['a', '\\x07'],
-]);
-
-const unsupportedEscapes = 'CEFGKLPQUXglopu';
+import { Refusal } from './perl-regex-code.ts';
+import { plainCharacter, readEscape } from './perl-regex-escape.ts';
+import type { Flags } from './perl-regex-flags.ts';
+import { changed, noFlags, readQuantifier } from './perl-regex-flags.ts';
 
 /** A RegExp that finds what Perl's `=~ /pattern/` finds, or the construct that stands in the way. */
 export function translatePerlRegex(pattern: string): RegExp | Problem {
-  const leading = leadingFlags(pattern);
-  if (leading instanceof Problem) return leading;
-  let source = '';
-  for (let next = leading.next; next < pattern.length;) {
-    const step = readAtom(pattern, next, leading.flags);
-    if (step instanceof Problem) return step;
-    source += step.text;
-    next = step.next;
-  }
   try {
-    return new RegExp(source, leading.flags.i ? 'i' : '');
+    return new RegExp(new Translation(pattern).whole());
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return refusal(error.message.replace(/^.*: /s, '').toLowerCase());
+    if (error instanceof Refusal) return refusal(error.message);
+    if (error instanceof SyntaxError) return refusal(error.message.replace(/^.*: /s, '').toLowerCase());
+    throw error;
   }
 }
 
@@ -58,125 +25,202 @@ function refusal(construct: string): Problem {
   return new Problem('invalid receive string', `a regular expression that works here: ${construct}`);
 }
 
-function unsupported(construct: string): Problem {
-  return refusal(`"${construct}" is not supported`);
+/** Numbers of groups that have matched, whichever way the pattern was gone through. */
+type Groups = ReadonlySet<number>;
+
+interface Part {
+  readonly text: string;
+  readonly groups: Groups;
 }
 
-/** `(?i)`, `(?is)`, `(?i)(?m)` at the start. */
-function leadingFlags(pattern: string): { flags: Flags; next: number } | Problem {
-  let flags = noFlags;
-  let next = 0;
-  for (;;) {
-    const group = /^\(\?([a-z^]+)\)/.exec(pattern.slice(next));
-    if (group === null) return { flags, next };
-    const [whole, letters = ''] = group;
-    for (const letter of letters) {
-      if (letter === 'i' || letter === 's' || letter === 'm' || letter === 'x') {
-        flags = { ...flags, [letter]: true };
+const none: Groups = new Set();
+const endOfText = '(?![\\s\\S])';
+
+class Translation {
+  readonly #pattern: string;
+  /** Only then groups get names, so that a pattern stays what its author knows. */
+  readonly #refers: boolean;
+  readonly #names = new Map<string, number>();
+  #at = 0;
+  #opened = 0;
+  #atoms = 0;
+  #lookbehinds = 0;
+
+  constructor(pattern: string) {
+    this.#pattern = pattern;
+    this.#refers = /\\[1-9gk]|\(\?P=/.test(pattern);
+  }
+
+  whole(): string {
+    const { text } = this.#alternatives(noFlags, none);
+    if (this.#at < this.#pattern.length) throw new Refusal('unmatched ")"');
+    return text;
+  }
+
+  get #tail(): string {
+    return this.#pattern.slice(this.#at);
+  }
+
+  /** Up to the end, or the parenthesis that closes the group. Only groups that every alternative has are sure to match. */
+  #alternatives(outer: Flags, before: Groups): Part {
+    let flags = outer;
+    let text = '';
+    let groups = new Set(before);
+    let inAll: Groups | undefined;
+    for (;;) {
+      this.#skip(flags);
+      const character = this.#pattern[this.#at];
+      if (character === undefined || character === ')') break;
+      const switches = /^\(\?([a-z^-]*)\)/.exec(this.#tail);
+      if (character === '|') {
+        this.#at += 1;
+        text += '|';
+        inAll = common(inAll, groups);
+        groups = new Set(before);
+      } else if (switches === null) {
+        const part = this.#piece(flags, groups);
+        text += part.text;
+        for (const group of part.groups) groups.add(group);
       } else {
-        return unsupported(whole);
+        flags = changed(flags, switches[1] ?? '');
+        this.#at += switches[0].length;
       }
     }
-    next += whole.length;
+    return { text, groups: common(inAll, groups) };
+  }
+
+  /** Comments, and with x blanks. */
+  #skip(flags: Flags): void {
+    const skipped = flags.x ? /^(?:[\t-\r ]|#[^\n]*|\(\?#[^)]*\))+/ : /^(?:\(\?#[^)]*\))+/;
+    this.#at += skipped.exec(this.#tail)?.[0].length ?? 0;
+  }
+
+  /** Something with its quantifier. */
+  #piece(flags: Flags, before: Groups): Part {
+    const atom = this.#atom(flags, before);
+    this.#skip(flags);
+    const quantifier = readQuantifier(this.#tail);
+    if (quantifier === undefined) return atom;
+    this.#at += quantifier.length;
+    this.#skip(flags);
+    const way = /^[?+]/.exec(this.#tail)?.[0] ?? '';
+    this.#at += way.length;
+    this.#skip(flags);
+    if (readQuantifier(this.#tail) !== undefined) throw new Refusal('nested quantifiers');
+    if (this.#lookbehinds > 0 && quantifier.most === Infinity)
+      throw Refusal.of(`${quantifier.text} in a look behind`);
+    const groups = quantifier.least > 0 ? atom.groups : none;
+    const text = `${atom.text}${quantifier.text}`;
+    if (way === '+') return { text: this.#atomic(text), groups };
+    return { text: `${text}${way}`, groups };
+  }
+
+  /** JavaScript gives back what it matched, but not from within a look ahead. */
+  #atomic(text: string): string {
+    if (this.#lookbehinds > 0) throw Refusal.of('(?> ) in a look behind');
+    this.#atoms += 1;
+    return `(?:(?=(?<a${this.#atoms}>${text}))\\k<a${this.#atoms}>)`;
+  }
+
+  #atom(flags: Flags, before: Groups): Part {
+    const character = String.fromCodePoint(this.#pattern.codePointAt(this.#at) ?? 0);
+    if (character === '(') return this.#group(flags, before);
+    if (character === '[') {
+      const { text, next } = readClass(this.#pattern, this.#at, flags.i);
+      this.#at = next;
+      return { text, groups: none };
+    }
+    if (character === '\\') return { text: this.#escape(flags, before), groups: none };
+    this.#at += character.length;
+    return { text: plain(character, flags), groups: none };
+  }
+
+  #escape(flags: Flags, before: Groups): string {
+    const escape = readEscape(this.#tail, this.#opened);
+    this.#at += escape.length;
+    if (!('reference' in escape))
+      return 'text' in escape ? escape.text : plainCharacter(escape.character, flags);
+    const group = this.#numberOf(escape.reference);
+    const written = this.#pattern.slice(this.#at - escape.length, this.#at);
+    // of a group that did not match Perl finds nothing, and JavaScript the empty text
+    if (group === undefined || !before.has(group) || flags.i || this.#lookbehinds > 0)
+      throw Refusal.of(`${written} here`);
+    return `\\k<g${group}>`;
+  }
+
+  #numberOf(reference: string | number): number | undefined {
+    if (typeof reference === 'string') return this.#names.get(reference);
+    return reference < 0 ? this.#opened + 1 + reference : reference;
+  }
+
+  #group(flags: Flags, before: Groups): Part {
+    const tail = this.#tail;
+    const reference = /^\(\?P=\w+\)/.exec(tail);
+    if (reference !== null) return { text: this.#escape(flags, before), groups: none };
+    const look = /^\(\?<?[=!]/.exec(tail)?.[0];
+    if (look !== undefined) return this.#look(look, flags, before);
+    const named = /^\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')/.exec(tail);
+    if (named !== null) return this.#capture(named[0], flags, before, named[1] ?? named[2]);
+    if (/^\((?![?*])/.test(tail) && !flags.n) return this.#capture('(', flags, before);
+    const cluster = /^\((?:\?([a-z^-]*):|(?![?*]))/.exec(tail);
+    if (cluster !== null) {
+      const inner = this.#inside(cluster[0], changed(flags, cluster[1] ?? ''), before);
+      return { text: `(?:${inner.text})`, groups: inner.groups };
+    }
+    if (tail.startsWith('(?>')) {
+      const inner = this.#inside('(?>', flags, before);
+      return { text: this.#atomic(inner.text), groups: inner.groups };
+    }
+    throw Refusal.of(/^\((?:\?(?:[<>&|(]|[\w^-]+[:)]?)|\*\w*)/.exec(tail)?.[0] ?? tail.slice(0, 3));
+  }
+
+  #capture(opening: string, flags: Flags, before: Groups, name?: string): Part {
+    this.#opened += 1;
+    const number = this.#opened;
+    if (name !== undefined) {
+      if (this.#names.has(name)) throw new Refusal(`two groups of the name "${name}"`);
+      this.#names.set(name, number);
+    }
+    const { text, groups } = this.#inside(opening, flags, before);
+    return { text: `(${this.#refers ? `?<g${number}>` : ''}${text})`, groups: new Set([...groups, number]) };
+  }
+
+  #look(opening: string, flags: Flags, before: Groups): Part {
+    const behind = opening.startsWith('(?<') ? 1 : 0;
+    this.#lookbehinds += behind;
+    const { text, groups } = this.#inside(opening, flags, before);
+    this.#lookbehinds -= behind;
+    return { text: `${opening}${text})`, groups: opening === '(?=' ? groups : none };
+  }
+
+  #inside(opening: string, flags: Flags, before: Groups): Part {
+    this.#at += opening.length;
+    const part = this.#alternatives(flags, before);
+    if (this.#pattern[this.#at] !== ')') throw new Refusal('unterminated group');
+    this.#at += 1;
+    return part;
   }
 }
 
-function readAtom(pattern: string, start: number, flags: Flags): Step {
-  const character = pattern[start] ?? '';
-  const as = (text: string): Step => ({ text, next: start + 1 });
+/** Groups that are in both; all of the second, when that is the only alternative. */
+function common(some: Groups | undefined, others: Groups): Groups {
+  return some === undefined ? others : new Set([...some].filter((group) => others.has(group)));
+}
+
+function plain(character: string, flags: Flags): string {
   switch (character) {
-    case '\\':
-      return readEscape(pattern, start);
-    case '[':
-      return readClass(pattern, start, unsupported);
-    case '(':
-      return readGroup(pattern, start);
     case '.':
-      return as(flags.s ? '[\\s\\S]' : '[^\\n]');
+      return flags.s ? '[\\s\\S]' : '[^\\n]';
     case '^':
-      return as(flags.m ? '(?<![^\\n])' : '^');
+      // never behind the newline that ends the text
+      return flags.m ? '(?:^|(?<=\\n)(?=[\\s\\S]))' : '^';
     case '$':
-      return as(flags.m ? `(?=\\n|${endOfText})` : `(?=\\n?${endOfText})`);
+      return flags.m ? `(?=\\n|${endOfText})` : `(?=\\n?${endOfText})`;
     case '*':
     case '+':
     case '?':
-      return readQuantifier(pattern, start, character);
-    case '{':
-      return readBraces(pattern, start);
-    case '#':
-      return flags.x ? { text: '', next: lineEnd(pattern, start) } : as('#');
+      throw new Refusal('nothing to repeat');
     default:
-      return flags.x && /\s/.test(character) ? as('') : as(character);
+      return plainCharacter(character, flags);
   }
-}
-
-function lineEnd(pattern: string, start: number): number {
-  const end = pattern.indexOf('\n', start);
-  return end === -1 ? pattern.length : end + 1;
-}
-
-/** Perl's `a++` gives nothing back; JavaScript can not. */
-function readQuantifier(pattern: string, start: number, quantifier: string): Step {
-  const next = start + quantifier.length;
-  if (pattern[next] === '+') return unsupported(`${quantifier}+`);
-  if (pattern[next] === '?') return { text: `${quantifier}?`, next: next + 1 };
-  return { text: quantifier, next };
-}
-
-function readBraces(pattern: string, start: number): Step {
-  const counts = /^\{ *(\d*) *(,?) *(\d*) *\}/.exec(pattern.slice(start));
-  const [whole = '', least = '', comma = '', most = ''] = counts ?? [];
-  if (counts === null || (least === '' && most === '')) return { text: '\\{', next: start + 1 };
-  const step = readQuantifier(pattern, start, whole);
-  if (step instanceof Problem) return step;
-  const lazy = step.next > start + whole.length ? '?' : '';
-  return { text: `{${least === '' ? '0' : least}${comma}${most}}${lazy}`, next: step.next };
-}
-
-function readEscape(pattern: string, start: number): Step {
-  const letter = pattern[start + 1];
-  if (letter === undefined) return refusal('there is nothing behind its last backslash');
-  const tail = pattern.slice(start);
-  const hex = /^\\x(?:\{ *([0-9a-fA-F]{1,6}) *\}|([0-9a-fA-F]{1,2}))/.exec(tail);
-  if (hex !== null) {
-    const code = Number.parseInt(hex[1] ?? hex[2] ?? '0', 16);
-    return code > 0x10ffff ? unsupported(hex[0]) : { text: literal(code), next: start + hex[0].length };
-  }
-  const group = /^\\g(?:\{?(\d+)\}?|\{(\w+)\})/.exec(tail);
-  if (group !== null) {
-    const text = group[1] === undefined ? `\\k<${group[2] ?? ''}>` : `(?:\\${group[1]})`;
-    return { text, next: start + group[0].length };
-  }
-  const named = /^\\k(?:\{(\w+)\}|'(\w+)'|<(\w+)>)/.exec(tail);
-  if (named !== null) {
-    return { text: `\\k<${named[1] ?? named[2] ?? named[3] ?? ''}>`, next: start + named[0].length };
-  }
-  if (/^\\[bBN]\{/.test(tail)) return unsupported(tail.slice(0, 3));
-  if (unsupportedEscapes.includes(letter)) return unsupported(`\\${letter}`);
-  return { text: escapes.get(letter) ?? `\\${letter}`, next: start + 2 };
-}
-
-/** One character, whatever it is, so that a quantifier behind it counts the whole of it. */
-function literal(code: number): string {
-  const text = String.fromCodePoint(code);
-  const units = Array.from(
-    { length: text.length },
-    (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`,
-  );
-  return units.length === 1 ? (units[0] ?? '') : `(?:${units.join('')})`;
-}
-
-function readGroup(pattern: string, start: number): Step {
-  const tail = pattern.slice(start);
-  const comment = /^\(\?#[^)]*\)/.exec(tail);
-  if (comment !== null) return { text: '', next: start + comment[0].length };
-  const plain = /^\((?:\?(?:[:=!]|<[=!]))?(?![?*])/.exec(tail);
-  if (plain !== null) return { text: plain[0], next: start + plain[0].length };
-  const named = /^\(\?(?:P?<(\w+)>|'(\w+)')/.exec(tail);
-  if (named !== null) {
-    return { text: `(?<${named[1] ?? named[2] ?? ''}>`, next: start + named[0].length };
-  }
-  const reference = /^\(\?P=(\w+)\)/.exec(tail);
-  if (reference !== null) return { text: `\\k<${reference[1] ?? ''}>`, next: start + reference[0].length };
-  return unsupported(/^\((?:\?(?:[<>&|(]|[\w^-]+[:)]?)|\*\w*)/.exec(tail)?.[0] ?? '(');
 }

@@ -19,6 +19,7 @@ export function resolveGlobal(draft: GlobalDraft, { fallback, fallback6 }: Globa
     checkinterval: draft.checkinterval ?? 10,
     checkcount: draft.checkcount ?? 1,
     failurecount: draft.failurecount ?? 1,
+    flapdamping: draft.flapdamping === 'no' ? undefined : draft.flapdamping,
     checktimeout: draft.checktimeout,
     negotiatetimeout: draft.negotiatetimeout,
     autoreload: draft.autoreload ?? false,

@@ -126,6 +126,7 @@ export function resolveVirtual(
     fallbackcommand: draft.fallbackcommand ?? global.fallbackcommand,
     failurecount: draft.failurecount ?? global.failurecount,
     checkinterval: (global.fork ? draft.checkinterval : undefined) ?? global.checkinterval,
+    flapdamping: draft.flapdamping === 'no' ? undefined : (draft.flapdamping ?? global.flapdamping),
     quiescent: draft.quiescent ?? global.quiescent,
     cleanstop: draft.cleanstop ?? global.cleanstop,
     emailalert: emailAlert(draft, global.emailalert),

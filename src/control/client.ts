@@ -8,12 +8,14 @@ import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { DirectorError, refusalCodes } from '../director/verbs.ts';
 import type { TableFill, TakeConnections } from '../engines/engine.ts';
+import type { ServiceHealth } from '../observe/health.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import type { Statistics } from '../observe/statistics.ts';
 import { linesOf } from './lines.ts';
-import type { Answer, ControlBackend, ControlFault, ErrorCode, Query, Refusal } from './protocol.ts';
+import type { Answer, ControlBackend, ControlFault, ErrorCode, Health, Query, Refusal } from './protocol.ts';
 import { maxAnswerBytes, protocolVersion, readAnswer, readHello, refusals } from './protocol.ts';
 import { serviceListing } from './listing-rows.ts';
+import { serviceHealth, teller } from './read-health.ts';
 import { connectionEntry, statistics, tableFill } from './read-listing.ts';
 import * as table from './read-table.ts';
 import { array, Malformed, read } from './shape.ts';
@@ -22,6 +24,7 @@ import { ControlUnavailable } from './unavailable.ts';
 
 const listings = array(serviceListing);
 const entries = array(connectionEntry);
+const healths = array(serviceHealth);
 const fills = array(tableFill);
 const daemons = array(table.syncDaemon);
 
@@ -99,6 +102,14 @@ export class ControlClient implements ControlBackend {
 
   async statistics(): Promise<Statistics> {
     return read(statistics, await this.#request({ query: 'statistics' }), 'statistics');
+  }
+
+  async health(): Promise<Health> {
+    const services: ServiceHealth[] = [];
+    const answer = await this.#request({ query: 'health' }, (part) => {
+      services.push(...read(healths, part, 'health'));
+    });
+    return { pid: read(teller, answer, 'health').pid, services };
   }
 
   async timeouts(): Promise<Timeouts> {

@@ -17,6 +17,7 @@ import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { RefusalCode, Verb } from '../director/verbs.ts';
 import { refusalCodes } from '../director/verbs.ts';
 import type { TableFill, TakeConnections } from '../engines/engine.ts';
+import type { ServiceHealth } from '../observe/health.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import type { Statistics } from '../observe/statistics.ts';
 import * as table from './read-table.ts';
@@ -50,9 +51,17 @@ export interface ControlBackend {
   tables(): readonly TableFill[] | Promise<readonly TableFill[]>;
   /** Of all services together. */
   statistics(): Statistics | Promise<Statistics>;
+  /** What the monitor knows; no services when there is none. */
+  health(): Health | Promise<Health>;
   timeouts(): Timeouts | Promise<Timeouts>;
   /** Running sync daemons, master first. */
   syncDaemons(): readonly SyncDaemon[] | Promise<readonly SyncDaemon[]>;
+}
+
+export interface Health {
+  /** The daemon's process, so that whoever asks knows that it is the one that was meant. */
+  readonly pid: number;
+  readonly services: readonly ServiceHealth[];
 }
 
 /** One of several verbs was refused. */
@@ -70,7 +79,10 @@ export interface Hello {
 
 export type Query =
   | { readonly query: 'services'; readonly service?: ServiceId }
-  | { readonly query: 'settled' | 'connections' | 'tables' | 'statistics' | 'timeouts' | 'sync-daemons' };
+  | {
+      readonly query:
+        'settled' | 'connections' | 'tables' | 'statistics' | 'health' | 'timeouts' | 'sync-daemons';
+    };
 
 export type Request = { readonly id: number } & (
   { readonly verb: Verb } | { readonly verbs: readonly Verb[] } | Query
@@ -102,7 +114,7 @@ const verbsRequest = object({ id, verbs: array(table.verb) });
 
 const plainQuery = object({
   id,
-  query: oneOf('settled', 'connections', 'tables', 'statistics', 'timeouts', 'sync-daemons'),
+  query: oneOf('settled', 'connections', 'tables', 'statistics', 'health', 'timeouts', 'sync-daemons'),
 });
 
 const queryRequest = tagged('query', {
@@ -111,6 +123,7 @@ const queryRequest = tagged('query', {
   connections: plainQuery,
   tables: plainQuery,
   statistics: plainQuery,
+  health: plainQuery,
   timeouts: plainQuery,
   'sync-daemons': plainQuery,
 });

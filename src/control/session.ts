@@ -8,6 +8,7 @@ import { DirectorError } from '../director/verbs.ts';
 import type { Clock } from '../util/clock.ts';
 import { LineTooLong, linesOf } from './lines.ts';
 import type { Answer, ControlBackend, ControlFault, Hello, Request } from './protocol.ts';
+import { healthRow } from './read-health.ts';
 import { listingRow } from './listing-rows.ts';
 import { maxRequestBytes, protocolVersion, readRequest, readRequestId } from './protocol.ts';
 import { Malformed } from './shape.ts';
@@ -103,6 +104,11 @@ class Session {
         return await backend.tables();
       case 'statistics':
         return await backend.statistics();
+      case 'health': {
+        const { pid, services } = await backend.health();
+        await this.#sendParts(request.id, services, healthRow);
+        return { pid };
+      }
       case 'timeouts':
         return await backend.timeouts();
       case 'sync-daemons':

@@ -5,18 +5,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Action } from '../cli/directord-arguments.ts';
 import { ldirectordVersion } from '../cli/directord-help.ts';
-import type { Invocation, Streams } from '../cli/directord.ts';
-import type { Log } from '../observe/log.ts';
+import type { Invocation } from '../cli/directord.ts';
 import { handOver } from './handover.ts';
 import type { PidFile } from './pid-file.ts';
+import type { StatusContext } from './status.ts';
+import { status } from './status.ts';
 
-export interface ActionContext {
+export interface ActionContext extends StatusContext {
   readonly invocation: Invocation;
-  readonly streams: Streams;
-  readonly log: Log;
-  readonly pidFile: PidFile;
-  /** What messages call the configuration: its path. */
-  readonly subject: string;
   /** The daemon stays in this process: `-d`, `-f`, `supervised=yes`, or it is the one in the background. */
   readonly inForeground: boolean;
   /** Runs the daemon in this process until it is stopped. @returns the exit code */
@@ -121,23 +117,6 @@ function reload(context: ActionContext): number {
   log.info(`ldirectord is stopped for ${subject}`);
   if (invocation.program === 'directord') streams.err(`directord is stopped for ${subject}\n`);
   return 1;
-}
-
-function status({ invocation: { program }, streams, log, pidFile, subject }: ActionContext): number {
-  const found = pidFile.read();
-  if (found.state === 'running') {
-    log.info(`ldirectord for ${subject} is running with pid: ${found.pid}`);
-    streams.err(`${program} for ${subject} is running with pid: ${found.pid}\n`);
-    log.info('Exiting from ldirectord status');
-    return 0;
-  }
-  if (found.state === 'stale') {
-    const stale = `stale pid file ${pidFile.path} for ${subject}`;
-    log.info(`ldirectord ${stale}`);
-    streams.err(`${program} ${stale}\n`);
-  }
-  streams.out(`${program} is stopped for ${subject}\n`);
-  return found.state === 'stale' ? 1 : 3;
 }
 
 /** @returns false when the daemon belongs to somebody else, which is then said */

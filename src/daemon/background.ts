@@ -1,4 +1,5 @@
 /** Starting the daemon in the background, seen from the command that does it. */
+import type { Options } from '../cli/directord-arguments.ts';
 import type { Invocation, Streams } from '../cli/directord.ts';
 import { startDetached } from '../platform/detach.ts';
 
@@ -12,13 +13,9 @@ export function startInBackground(
   streams: Streams,
 ): Promise<number> {
   const own = [
-    ...(options.engine === 'auto' ? [] : ['--engine', options.engine]),
+    ...engineOptions(options),
     ...(options.control === undefined ? [] : ['--control', options.control]),
     ...(options.monitor ? [] : ['--no-monitor']),
-    ...(options.attach === 'auto' ? [] : ['--attach', options.attach]),
-    ...(options.connections === undefined ? [] : ['--connections', String(options.connections)]),
-    ...(options.mssClamp ? ['--mss-clamp'] : []),
-    ...(options.sysctls.length === 0 ? [] : ['--sysctl', options.sysctls.join(',')]),
   ];
   // Cluster agents look for `PROGRAM CONFIG start` in the list of processes, so nothing may stand in between.
   const words = config === undefined ? ['start'] : [config, 'start'];
@@ -32,4 +29,15 @@ export function startInBackground(
       streams.err(text);
     },
   });
+}
+
+/** As they are typed: what another daemon needs to forward as this one does. */
+export function engineOptions(options: Options): readonly string[] {
+  return [
+    ...(options.engine === 'auto' ? [] : ['--engine', options.engine]),
+    ...(options.attach === 'auto' ? [] : ['--attach', options.attach]),
+    ...(options.connections === undefined ? [] : ['--connections', String(options.connections)]),
+    ...(options.mssClamp ? ['--mss-clamp'] : []),
+    ...(options.sysctls.length === 0 ? [] : ['--sysctl', options.sysctls.join(',')]),
+  ];
 }

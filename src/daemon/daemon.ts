@@ -7,6 +7,7 @@ import { directordVersion } from '../cli/directord-help.ts';
 import { ControlServer } from '../control/server.ts';
 import { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
+import type { ServiceHealth } from '../observe/health.ts';
 import { guardName, instanceName } from '../platform/kernel-guard.ts';
 import { systemClock } from '../util/clock.ts';
 import { AdminWarnings } from './admin-warnings.ts';
@@ -96,7 +97,8 @@ export class Daemon {
     });
     this.#warnings = warnings;
 
-    const backend = new TableBackend({ director, engine, clock: systemClock, problem });
+    const health = (): readonly ServiceHealth[] => this.health();
+    const backend = new TableBackend({ director, engine, clock: systemClock, problem, health });
     const control = new ControlServer({
       socket: parts.control,
       backend,
@@ -136,10 +138,21 @@ export class Daemon {
     });
   }
 
-  reload(): void {
+  /** Whoever looks for this daemon finds it by now. */
+  started(): void {
+    this.#monitored?.started();
+  }
+
+  /** What the monitor knows; nothing without one. */
+  health(): readonly ServiceHealth[] {
+    return this.#monitored?.health() ?? [];
+  }
+
+  /** Resolves when the new configuration is in force, or was refused. */
+  async reload(): Promise<void> {
     this.#parts.info('Reloading Linux Director Daemon config on signal');
     if (this.#monitored === undefined) this.#parts.info('there is no configuration to reload');
-    else this.#monitored.reload();
+    else await this.#monitored.reload();
   }
 
   /** @param forNext leaves forwarding to the daemon that follows, where the engine can; without it `cleanstop` has the word */
@@ -150,6 +163,7 @@ export class Daemon {
     await this.#backend?.stop();
     const closed = (await this.#engine?.stop()) ?? 0;
     if (closed > 0) this.#parts.info(`${closed} open connections had to be closed`);
+    await this.#monitored?.ended();
     await this.#control?.stop();
   }
 }

@@ -26,6 +26,7 @@ export function createHealthChecks(parts: HealthCheckParts): Checker {
     run: commandRunner(systemClock),
     trust: systemTrust(process.env),
     find: createMatcher(),
+    ftpPassive: process.env['FTP_PASSIVE'] !== '0',
     log,
   });
   const names = systemNames();

@@ -2,7 +2,7 @@
  * A configuration under watch: the monitor that follows it, and how a new reading of the file replaces the old one. A
  * file that cannot be used changes nothing: table, checks and log stay as they are.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { appendFile, readFile, stat } from 'node:fs/promises';
 import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
 import type { Configuration, Diagnostic, Virtual } from '../config/model.ts';
 import type { ParseResult } from '../config/parse.ts';
@@ -10,9 +10,17 @@ import type { Director } from '../director/director.ts';
 import type { Engine, EngineEvents } from '../engines/engine.ts';
 import { ConfigWatch } from '../monitor/config-watch.ts';
 import { Monitor } from '../monitor/monitor.ts';
+import { MonitorFiles } from '../monitor/monitor-file.ts';
+import { ctime } from '../observe/log-sinks.ts';
 import { commandRunner, runShell } from '../platform/run-command.ts';
+import { runListening } from '../platform/run-listening.ts';
 import { systemClock } from '../util/clock.ts';
+import { AlertMails } from './alert-mails.ts';
+import type { ChildCommand } from './children.ts';
+import { Children } from './children.ts';
 import { errorLines } from './diagnostics.ts';
+import type { ServiceHealth } from '../observe/health.ts';
+import { serviceHealth } from './health-report.ts';
 import { createHealthChecks } from './health-checks.ts';
 import { warningsAbout } from './warnings.ts';
 
@@ -23,6 +31,8 @@ export interface Monitored {
   reread(): Promise<ParseResult>;
   /** A new reading is about to replace the old one. */
   adopting(configuration: Configuration): Promise<void>;
+  /** For `execute=`. */
+  readonly child: ChildCommand;
 }
 
 export interface MonitoringParts {
@@ -34,16 +44,22 @@ export interface MonitoringParts {
 }
 
 const run = commandRunner(systemClock);
+/** Milliseconds that a disk which hangs may hold up the end. */
+const filePatience = 1000;
 
 export class MonitoredConfiguration {
   readonly #monitored: Monitored;
   readonly #parts: MonitoringParts;
   readonly #monitor: Monitor;
   readonly #watch: ConfigWatch;
+  readonly #mails: AlertMails;
+  readonly #monitorFiles: MonitorFiles;
+  readonly #children: Children;
   readonly #callback = new AbortController();
   #configuration: Configuration;
   #reloading: Promise<void> = Promise.resolve();
   #stopped = false;
+  #childrenEnded: Promise<void> = Promise.resolve();
 
   constructor(monitored: Monitored, parts: MonitoringParts) {
     this.#monitored = monitored;
@@ -52,6 +68,13 @@ export class MonitoredConfiguration {
     const log = (message: string): void => {
       parts.events.info(message);
     };
+    this.#mails = new AlertMails({ from: () => this.#configuration.global.emailalertfrom, log });
+    this.#monitorFiles = new MonitorFiles({
+      stamp: () => `[${ctime(new Date())}] [${process.pid}]`,
+      append: (path, text) => appendFile(path, text, { mode: 0o644 }),
+      log,
+    });
+    this.#children = new Children({ ...monitored.child, shell: runListening, clock: systemClock, log });
     this.#monitor = new Monitor({
       director: parts.director,
       clock: systemClock,
@@ -62,6 +85,12 @@ export class MonitoredConfiguration {
       shell: runShell,
       log,
       explain: log,
+      mail: (alert) => {
+        this.#mails.add(alert);
+      },
+      checked: (virtual, check, result) => {
+        this.#monitorFiles.checked(virtual, check, result);
+      },
     });
     this.#watch = new ConfigWatch({
       clock: systemClock,
@@ -84,9 +113,19 @@ export class MonitoredConfiguration {
     this.#watch.start();
   }
 
-  /** Reads the file again, after a reading that may be under way. */
-  reload(): void {
+  /** This daemon is known to others by now. */
+  started(): void {
+    if (!this.#stopped) this.#children.start(this.#configuration.global.execute);
+  }
+
+  health(): readonly ServiceHealth[] {
+    return this.#monitor.states().map(serviceHealth);
+  }
+
+  /** Reads the file again, after a reading that may be under way. Resolves when it is in force, or was refused. */
+  reload(): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
   }
 
   /** @param forNext leaves services in the table that the file, as it is now, has too */
@@ -95,7 +134,21 @@ export class MonitoredConfiguration {
     this.#watch.stop();
     this.#callback.abort();
     await this.#reloading;
+    if (forNext) await this.#children.restart();
+    else this.#childrenEnded = this.#children.stop();
     await this.#monitor.stop(forNext ? await this.#stillConfigured() : []);
+  }
+
+  /** After a stop: when mails are sent and children have ended, or had their time. */
+  async ended(): Promise<void> {
+    const written = new Promise<void>((resolve) => {
+      const timer = systemClock.after(filePatience, resolve);
+      void this.#monitorFiles.written().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    await Promise.all([this.#childrenEnded, this.#mails.close(), written]);
   }
 
   async #reload(): Promise<void> {
@@ -115,6 +168,7 @@ export class MonitoredConfiguration {
     this.#configuration = configuration;
     for (const warning of warnings) this.#parts.warn(formatAsLdirectord(warning, process.pid));
     this.#warn();
+    this.#children.reload(configuration.global.execute);
     this.#monitor.reload(configuration);
   }
 
@@ -135,7 +189,7 @@ export class MonitoredConfiguration {
   }
 
   #fileChanged(reread: boolean): void {
-    if (reread) this.reload();
+    if (reread) void this.reload();
     const { callback } = this.#configuration.global;
     if (callback !== undefined) void this.#call(callback);
   }

@@ -10,11 +10,15 @@ import { ldirectordVersion } from '../cli/directord-help.ts';
 import type { Invocation, Streams } from '../cli/directord.ts';
 import { formatAsLdirectord, formatDiagnostic } from '../config/diagnostic.ts';
 import type { Configuration, Diagnostic } from '../config/model.ts';
-import { controlSocketPath } from '../control/socket-path.ts';
+import { clientSocketPath, controlSocketPath } from '../control/socket-path.ts';
 import { Director } from '../director/director.ts';
 import type { DaemonLog } from '../observe/log.ts';
+import { serviceManager } from '../platform/systemd.ts';
 import { act } from './actions.ts';
-import { startInBackground } from './background.ts';
+import { askHealth } from './ask-health.ts';
+import { engineOptions, startInBackground } from './background.ts';
+import type { ChildCommand } from './children.ts';
+import { tellChildrenStatus } from './children.ts';
 import { errorLines } from './diagnostics.ts';
 import { chooseEngine, idleOptions } from './engine-choice.ts';
 import { knowsHandOver } from './handover.ts';
@@ -141,6 +145,7 @@ async function command(
     inForeground: detached || options.debug || options.foreground || supervised,
     serve: () => serve(invocation, host, target, log, configuration),
     startInBackground: () => startInBackground(invocation, user.env, streams),
+    health: () => askHealth(clientSocketPath(options.control, user)),
     kill: (pid, signal) => process.kill(pid, signal),
     left: {
       exists: () => leftoversExist(control),
@@ -151,6 +156,9 @@ async function command(
         }),
     },
   });
+  // Of those that the daemon started, which it does not when it is not there.
+  if (action === 'status' && code === 0 && configuration !== undefined)
+    await tellChildrenStatus(childCommand(invocation, user), configuration.global.execute, streams);
   if (code !== 0 && !detached) {
     const starts = action === 'start' || action.endsWith('restart');
     const reason = starts ? 'Initialisation Error' : `Exiting from ldirectord ${action}`;
@@ -159,13 +167,23 @@ async function command(
   return code;
 }
 
+function childCommand({ path, options, config }: Invocation, user: User): ChildCommand {
+  return {
+    program: [process.execPath, ...process.execArgv, path, ...engineOptions(options)],
+    control: resolve(controlSocketPath(options.control, user)),
+    name: daemonName(config, options.monitor),
+    pidFile: (name) => findPidFile(name, user),
+  };
+}
+
 async function serve(
-  { options, program }: Invocation,
+  invocation: Invocation,
   { streams, user, detached, ready, exit }: Host,
   target: LogTarget,
   log: DaemonLog,
   configuration: Configuration | undefined,
 ): Promise<number> {
+  const { options, program } = invocation;
   const withPidFile = !options.debug && configuration?.global.supervised !== true;
   // Before leaving the directory that relative paths are meant for.
   const control = resolve(controlSocketPath(options.control, user));
@@ -175,6 +193,11 @@ async function serve(
   const warn = (message: string): void => {
     streams.err(`${message}\n`);
   };
+  const { pid, env } = process;
+  const problem = (message: string): void => {
+    log.error(message);
+  };
+  const manager = await serviceManager({ env, pid, problem });
   try {
     await run({
       log,
@@ -191,9 +214,11 @@ async function serve(
         adopting: async ({ global }) => {
           log.redirect(await sinkFor({ ...target, global }, warn));
         },
+        child: childCommand(invocation, user),
       },
       warn,
       ready,
+      manager,
       exit,
     });
     return 0;

@@ -2,6 +2,7 @@
 import type { Probed } from '../cli/directord-probe.ts';
 import type { CheckSettings, Configuration } from '../config/model.ts';
 import type { CheckResult } from '../monitor/check.ts';
+import { questionOf } from '../monitor/check.ts';
 import { askInTime } from '../monitor/deadline.ts';
 import { Pacer } from '../monitor/pacer.ts';
 import { systemClock } from '../util/clock.ts';
@@ -24,8 +25,9 @@ export async function probe(
   };
   const probed = virtuals.flatMap(({ id, reals }) =>
     reals.map(async ({ address, port, check: settings }) => {
-      const result = asked.get(settings.id) ?? ask(settings);
-      asked.set(settings.id, result);
+      const question = questionOf(settings);
+      const result = asked.get(question) ?? ask(settings);
+      asked.set(question, result);
       return { virtual: id, real: formatEndpoint(address, port), result: await result };
     }),
   );

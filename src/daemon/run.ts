@@ -4,11 +4,14 @@
  */
 import { directordVersion } from '../cli/directord-help.ts';
 import type { DaemonLog } from '../observe/log.ts';
+import type { ServiceManager } from '../platform/systemd.ts';
+import { systemClock } from '../util/clock.ts';
 import type { DaemonParts } from './daemon.ts';
 import { Daemon } from './daemon.ts';
 import type { PidFile } from './pid-file.ts';
 import { handOver } from './handover.ts';
 import { handleSignals } from './signals.ts';
+import { Supervision } from './supervision.ts';
 
 export interface RunSetup extends Pick<
   DaemonParts,
@@ -20,6 +23,8 @@ export interface RunSetup extends Pick<
   /** Tells whoever waits for the start; it is in the log too. */
   warn(message: string): void;
   ready(): void;
+  /** Undefined when nobody supervises the process. */
+  readonly manager: ServiceManager | undefined;
   /** Ends the process at once. */
   exit(code: number): never;
 }
@@ -43,6 +48,13 @@ export async function run(setup: RunSetup): Promise<void> {
     },
   });
 
+  const supervision = new Supervision({
+    manager: setup.manager,
+    clock: systemClock,
+    health: () => daemon.health(),
+    monotonic: () => process.hrtime.bigint() / 1000n,
+  });
+
   const [stopped, askedToStop] = promiseOf<string>();
   const abandon = (code: number): never => {
     pidFile?.remove(process.pid);
@@ -52,7 +64,7 @@ export async function run(setup: RunSetup): Promise<void> {
     stop: askedToStop,
     abandon,
     reload: () => {
-      daemon.reload();
+      void supervision.reloading(daemon.reload());
     },
     crash: (error) => {
       log.error(`directord ${directordVersion()} has a defect and ends: ${error.stack ?? error.message}`);
@@ -63,9 +75,12 @@ export async function run(setup: RunSetup): Promise<void> {
   try {
     await daemon.start();
     pidFile?.write(process.pid);
+    daemon.started();
     starting = false;
     setup.ready();
+    supervision.ready();
     const signal = await stopped;
+    supervision.stopping();
     await daemon.stop(`SIG${signal}` === handOver);
     log.info(`Linux Director Daemon terminated on signal: ${signal}`);
   } catch (error) {
@@ -74,6 +89,7 @@ export async function run(setup: RunSetup): Promise<void> {
     throw error;
   } finally {
     pidFile?.remove(process.pid);
+    supervision.end();
     releaseSignals();
   }
 }

@@ -3,11 +3,12 @@
  * table with the engine's counters and their rates.
  */
 import { applyAll } from '../control/apply-all.ts';
-import type { ControlBackend, Refusal } from '../control/protocol.ts';
+import type { ControlBackend, Health, Refusal } from '../control/protocol.ts';
 import type { Director } from '../director/director.ts';
 import type { ServiceId, SyncDaemon, Timeouts } from '../director/table.ts';
 import type { Verb } from '../director/verbs.ts';
 import type { Engine, EngineReport, TableFill, TakeConnections } from '../engines/engine.ts';
+import type { ServiceHealth } from '../observe/health.ts';
 import type { ServiceListing } from '../observe/listing.ts';
 import { listServices } from '../observe/listing.ts';
 import { RateEstimator, sampleInterval } from '../observe/rates.ts';
@@ -19,6 +20,8 @@ export interface TableBackendParts {
   readonly engine: Engine;
   readonly clock: Clock;
   problem(message: string): void;
+  /** What the monitor knows; nothing without one. */
+  health(): readonly ServiceHealth[];
 }
 
 export class TableBackend implements ControlBackend {
@@ -91,6 +94,10 @@ export class TableBackend implements ControlBackend {
   async statistics(): Promise<Statistics> {
     const { totals } = await this.#parts.engine.report();
     return { totals, rates: this.#rates.totals() };
+  }
+
+  health(): Health {
+    return { pid: process.pid, services: this.#parts.health() };
   }
 
   timeouts(): Timeouts {

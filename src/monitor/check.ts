@@ -20,6 +20,17 @@ export interface CheckResult {
  */
 export type Checker = (settings: CheckSettings, signal: AbortSignal) => Promise<CheckResult>;
 
+/**
+ * What is asked of a server, all of it: real servers of whatever services share one check only when it is the same. ldirectord's id leaves
+ * out who logs in and how, and for whom an external program is asked.
+ */
+export function questionOf(settings: CheckSettings): string {
+  const { id, type, login, password, database, secret, tlsverify, httpmethod } = settings;
+  const isExternal = type === 'external' || type === 'external-perl';
+  const service = isExternal ? [settings.virtualAddress, settings.virtualPort] : [];
+  return JSON.stringify([id, login, password, database, secret, tlsverify, httpmethod, ...service]);
+}
+
 /** The reason of a signal that aborts because the deadline has passed. */
 export class CheckTimeout extends Error {
   override readonly name = 'CheckTimeout';

@@ -1,5 +1,5 @@
 /** The one deadline of a check: what it opens, says and waits for is over by then. */
-import type { CheckSettings } from '../config/model.ts';
+import type { CheckService, CheckSettings } from '../config/model.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Checker, CheckResult } from './check.ts';
 import { CheckTimeout, isPing } from './check.ts';
@@ -20,8 +20,12 @@ export async function askInTime(
   return result;
 }
 
+/** Services whose negotiate check ldirectord gives `checktimeout`. */
+const byCheckTimeout: ReadonlySet<CheckService> = new Set(['ldap', 'ldaps', 'radius']);
+
 /** Each of the pings a check may try has the whole timeout. */
-function deadlineSeconds(settings: CheckSettings): number {
-  if (isPing(settings)) return settings.checktimeout * settings.checkcount;
-  return settings.type === 'negotiate' ? settings.negotiatetimeout : settings.checktimeout;
+export function deadlineSeconds(settings: CheckSettings): number {
+  const { type, service, checktimeout, negotiatetimeout, checkcount } = settings;
+  if (isPing(settings)) return checktimeout * checkcount;
+  return type === 'negotiate' && !byCheckTimeout.has(service) ? negotiatetimeout : checktimeout;
 }

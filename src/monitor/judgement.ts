@@ -13,13 +13,18 @@ export interface Health {
 
 export type Judgement = 'unchanged' | 'soft failure' | 'goes down' | 'comes up';
 
+export interface Judged {
+  readonly health: Health;
+  readonly judgement: Judgement;
+}
+
 export const unchecked: Health = { state: 'unchecked', failures: 0 };
 
 export function judge(
   health: Health,
   result: Pick<CheckResult, 'up' | 'immediate'>,
   failurecount: number,
-): { readonly health: Health; readonly judgement: Judgement } {
+): Judged {
   if (result.up) {
     const judgement = health.state === 'up' ? 'unchanged' : 'comes up';
     return { health: { state: 'up', failures: 0 }, judgement };

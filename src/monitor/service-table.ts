@@ -14,6 +14,8 @@ import { isSameDestination, mappedName } from './server.ts';
 export interface TableParts {
   readonly director: DirectorVerbs;
   log(message: string): void;
+  /** A server of the service was changed, and that is what may be mailed. */
+  changed(virtual: Virtual, text: string): void;
 }
 
 export class ServiceTable {
@@ -88,26 +90,34 @@ export class ServiceTable {
 
   #add(server: Server, verb: 'Added' | 'Readd Quiescent'): boolean {
     const { service } = this.#virtual;
-    return this.#apply(
+    const sentence = this.#sentence(server, server.name);
+    return this.#change(
       { verb: 'add-destination', service, destination: server.id, settings: server.settings },
-      `${verb} ${this.#sentence(server, server.name)}`,
+      `${verb} ${sentence}`,
+      `${verb === 'Added' ? verb : 'Quiescent'} ${sentence}`,
     );
   }
 
   #edit(server: Server, done: string): boolean {
     const { service } = this.#virtual;
-    return this.#apply(
+    return this.#change(
       { verb: 'edit-destination', service, destination: server.id, settings: server.settings },
       done,
     );
   }
 
   #delete(destination: DestinationId, done: string): void {
-    this.#apply({ verb: 'delete-destination', service: this.#virtual.service, destination }, done);
+    this.#change({ verb: 'delete-destination', service: this.#virtual.service, destination }, done);
   }
 
   #sentence(server: Server, name: string): string {
     return `${server.kind} server: ${name} (${this.#virtual.label}) (Weight set to ${server.settings.weight})`;
+  }
+
+  #change(verb: Verb, done: string, mailed = done): boolean {
+    const applied = this.#apply(verb, done);
+    if (applied) this.#parts.changed(this.#virtual, mailed);
+    return applied;
   }
 
   #apply(verb: Verb, done: string): boolean {

@@ -2,29 +2,28 @@
  * One virtual service under watch: the health of its real servers, and what that means for the table. The order of
  * verbs is part of the contract: a server leaves before the fallback enters and enters before the fallback leaves.
  */
-import type { Real, Virtual } from '../config/model.ts';
+import type { Virtual } from '../config/model.ts';
 import type { DestinationId } from '../director/table.ts';
 import { serviceKey } from '../director/table.ts';
+import { shortDuration } from '../util/duration.ts';
+import type { Clock } from '../util/clock.ts';
 import type { CheckResult } from './check.ts';
+import * as damping from './damping.ts';
 import type { FallbackCommandParts } from './fallback-command.ts';
 import { FallbackCommand } from './fallback-command.ts';
-import type { Health } from './judgement.ts';
+import type { Health, Judged } from './judgement.ts';
 import { judge, unchecked } from './judgement.ts';
+import { isSameReason } from './reason.ts';
 import type { Server } from './server.ts';
-import { fallbackServer, isSameDestination, realServer } from './server.ts';
+import { fallbackServer, isSameDestination } from './server.ts';
 import type { TableParts } from './service-table.ts';
 import { ServiceTable } from './service-table.ts';
+import { WatchedReal } from './watched-real.ts';
 
 export interface VirtualParts extends TableParts, FallbackCommandParts {
+  readonly clock: Pick<Clock, 'now'>;
   /** What ldirectord never says, and whoever is woken by its next line wants to know: why a check failed. */
   explain(message: string): void;
-}
-
-export interface WatchedReal {
-  readonly real: Real;
-  readonly server: Server;
-  health: Health;
-  lastResult: CheckResult | undefined;
 }
 
 export class VirtualMonitor {
@@ -53,7 +52,12 @@ export class VirtualMonitor {
     this.#fallback = virtual.fallback && fallbackServer(virtual.service, virtual.fallback);
     this.#command = before === undefined ? new FallbackCommand(parts) : before.#command;
     const known = [...(before?.reals ?? [])];
-    this.reals = virtual.reals.map((real) => watch(virtual, real, known));
+    const now = parts.clock.now();
+    this.reals = virtual.reals.map((real) => WatchedReal.of(virtual, real, known, now));
+  }
+
+  get fallbackName(): string | undefined {
+    return this.#fallback?.name;
   }
 
   get fallbackActive(): boolean {
@@ -86,18 +90,20 @@ export class VirtualMonitor {
   apply(watched: WatchedReal, result: CheckResult): void {
     const { failurecount } = this.virtual;
     const before = watched.health;
-    const { health, judgement } = judge(before, result, failurecount);
+    const was = watched.inMaintenance ? 'in maintenance' : 'down';
+    const wasFor = this.#parts.clock.now() - watched.since;
+    const { health, judgement } = this.#damp(watched, result, judge(before, result, failurecount));
     watched.lastResult = result;
-    if (!result.up && before.state !== 'down' && before.failures === 0) {
-      const { name } = watched.server;
-      this.#parts.explain(`Failed check of real server: ${name} (${this.virtual.id}): ${result.detail}`);
-    }
+    if (!result.up) this.#explainFailure(watched, result.detail);
     // A server the director refuses stays out, and is tried again at its next success.
     const refused = judgement === 'comes up' && !this.#table.put(watched.server);
-    watched.health = refused ? { state: before.state, failures: 0 } : health;
+    this.#become(watched, refused ? { state: before.state, failures: 0 } : health);
     if (judgement === 'soft failure') {
       this.#logSoft('Soft failure real server', watched, ` failure ${health.failures}/${failurecount}`);
     }
+    if (result.up && !watched.flapping.damped) watched.reason = undefined;
+    if (before.state === 'down' && watched.health.state === 'up')
+      this.#explain('Recovered real server', watched, `was ${was} for ${shortDuration(wasFor)}`);
     // In maintenance it stays out, whoever put it back in.
     if (judgement === 'goes down' || result.immediate === true) this.#takeOut(watched.server);
     if (judgement !== 'unchanged' && judgement !== 'soft failure') this.#switchFallback();
@@ -118,14 +124,54 @@ export class VirtualMonitor {
 
   #putKnown(watched: WatchedReal): void {
     const carriesTraffic = (this.#table.find(watched.server.id)?.weight ?? 0) > 0;
-    if (watched.health.state === 'unchecked' && carriesTraffic) watched.health = { state: 'up', failures: 0 };
+    if (watched.health.state === 'unchecked' && carriesTraffic)
+      this.#become(watched, { state: 'up', failures: 0 });
     if (watched.health.state === 'up') {
       const held = this.#table.put(watched.server) || carriesTraffic;
-      if (!held) watched.health = unchecked;
+      if (!held) this.#become(watched, unchecked);
     }
     // Without a check no result will ever come, so this server stays out.
     const undecided = watched.health.state === 'unchecked';
-    if (undecided && watched.real.check.type === 'off') watched.health = { state: 'down', failures: 0 };
+    if (undecided && watched.real.check.type === 'off') this.#become(watched, { state: 'down', failures: 0 });
+  }
+
+  #become(watched: WatchedReal, health: Health): void {
+    watched.become(health, this.#parts.clock.now());
+  }
+
+  /** What is left of a judgement when servers that flap are kept out. Maintenance is no flapping. */
+  #damp(watched: WatchedReal, result: CheckResult, judged: Judged): Judged {
+    const { flapdamping } = this.virtual;
+    const before = watched.flapping;
+    if (flapdamping === undefined) return judged;
+    const now = this.#parts.clock.now();
+    const flaps = watched.health.state !== 'unchecked' && !watched.inMaintenance && result.immediate !== true;
+    const moves = judged.judgement === 'goes down' || judged.judgement === 'comes up';
+    if (moves && flaps && !before.damped) watched.flapping = damping.changed(before, flapdamping, now);
+    if (watched.flapping.damped)
+      watched.flapping = damping.checked(watched.flapping, result.up, flapdamping, now);
+    const { damped } = watched.flapping;
+    const { changes, seconds } = flapdamping;
+    if (damped && !before.damped) {
+      const why = `${changes} changes within ${seconds} s: out until it has been well for ${seconds} s`;
+      this.#explain('Damping real server', watched, why);
+    } else if (!damped && before.damped) {
+      this.#explain('Damping ended of real server', watched, `well for ${seconds} s`);
+    }
+    if (!damped || judged.judgement !== 'comes up') return judged;
+    return { health: { state: 'down', failures: 0 }, judgement: 'unchanged' };
+  }
+
+  #explainFailure(watched: WatchedReal, detail: string): void {
+    const { reason } = watched;
+    if (reason !== undefined && isSameReason(reason, detail)) return;
+    watched.reason = detail;
+    const before = reason === undefined ? '' : ` (until now: ${reason})`;
+    this.#explain('Failed check of real server', watched, `${detail}${before}`);
+  }
+
+  #explain(what: string, { server }: WatchedReal, why: string): void {
+    this.#parts.explain(`${what}: ${server.name} (${this.virtual.id}): ${why}`);
   }
 
   #putIdle(server: Server, health: Health): void {
@@ -180,15 +226,4 @@ export class VirtualMonitor {
   #logSoft(what: string, { server }: WatchedReal, tail: string): void {
     this.#parts.log(`${what}: ${server.name} (${this.virtual.id})${tail}`);
   }
-}
-
-/** What `known` says about the same server is kept and taken from the list; its count only if the check is the same. */
-function watch(virtual: Virtual, real: Real, known: WatchedReal[]): WatchedReal {
-  const server = realServer(virtual.service, real);
-  const index = known.findIndex((candidate) => candidate.server.name === server.name);
-  const before = index < 0 ? undefined : known.splice(index, 1)[0];
-  if (before === undefined) return { real, server, health: unchecked, lastResult: undefined };
-  const sameCheck = before.real.check.id === real.check.id;
-  const health = sameCheck ? before.health : { state: before.health.state, failures: 0 };
-  return { real, server, health, lastResult: before.lastResult };
 }

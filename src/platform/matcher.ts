@@ -16,11 +16,10 @@ parentPort.on('message', ({ id, pattern, texts }) => {
 });
 `;
 
-class TookTooLong extends Error {
-  constructor(pattern: RegExp) {
-    super(`looking for ${String(pattern)} took longer than ${patienceMilliseconds / 1000} s`);
-  }
-}
+class TookTooLong extends Error {}
+
+/** Its pattern has shown what it is while it waited: it is to be tried where the bad ones are. */
+class NotHere extends Error {}
 
 interface Question {
   readonly id: number;
@@ -29,16 +28,27 @@ interface Question {
   readonly settle: (index: number | Error) => void;
 }
 
+/** What is looked for: as an operator wrote it, and what means the same here. */
+export interface Wanted {
+  readonly text: string;
+  readonly pattern: RegExp;
+}
+
 /** @returns `find`: the first text that matches; rejects when that takes longer than a second, or than the signal allows */
 export function createMatcher(): (
-  pattern: RegExp,
+  wanted: Wanted,
   texts: readonly string[],
   signal: AbortSignal,
 ) => Promise<string | undefined> {
   const [good, bad] = [new MatchingThread(), new MatchingThread()];
   const tookTooLong = new Set<string>();
-  return async (pattern, texts, signal) => {
+  const find = async (
+    wanted: Wanted,
+    texts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string | undefined> => {
     signal.throwIfAborted();
+    const { pattern } = wanted;
     if (!special.test(pattern.source) && pattern.flags === '')
       return texts.find((text) => text.includes(pattern.source));
     const thread = tookTooLong.has(String(pattern)) ? bad : good;
@@ -46,10 +56,16 @@ export function createMatcher(): (
       const index = await thread.ask(pattern, texts, signal);
       return texts[index];
     } catch (error) {
-      if (error instanceof TookTooLong) tookTooLong.add(String(pattern));
-      throw error;
+      if (error instanceof NotHere) return find(wanted, texts, signal);
+      if (!(error instanceof TookTooLong)) throw error;
+      if (thread === good) {
+        tookTooLong.add(String(pattern));
+        good.sendAway(pattern);
+      }
+      throw new Error(`looking for "${wanted.text}" took longer than ${patienceMilliseconds / 1000} s`);
     }
   };
+  return find;
 }
 
 /** One question at a time: so the one that takes long is known. */
@@ -78,6 +94,14 @@ class MatchingThread {
     });
   }
 
+  /** Who waits with this pattern is told {@link NotHere}: a hundred servers may be asked for the same. */
+  sendAway(pattern: RegExp): void {
+    // last the one that is asked by now, because the next in the queue takes its place
+    const all = [...this.#waiting, ...(this.#asked === undefined ? [] : [this.#asked])];
+    for (const question of all)
+      if (String(question.pattern) === String(pattern)) this.#giveUp(question.id, new NotHere());
+  }
+
   #next(): void {
     if (this.#asked !== undefined) return;
     const asked = this.#waiting.shift();
@@ -87,7 +111,7 @@ class MatchingThread {
     this.#thread ??= this.#start();
     this.#thread.postMessage({ id, pattern, texts });
     this.#patience = setTimeout(() => {
-      this.#giveUp(id, new TookTooLong(pattern));
+      this.#giveUp(id, new TookTooLong());
     }, patienceMilliseconds);
   }
 

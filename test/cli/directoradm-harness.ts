@@ -134,6 +134,7 @@ export class Lab {
       },
       tables: () => tables,
       statistics: () => ({ totals: report.totals, rates: zeroCounters }),
+      health: () => ({ pid: 1, services: [] }),
       timeouts: () => director.timeouts(),
       syncDaemons: () => director.syncDaemons(),
     };

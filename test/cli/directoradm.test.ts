@@ -304,6 +304,7 @@ t.test('a restore that loses its director says so, also while it waits for the n
         connections: unused,
         tables: unused,
         statistics: unused,
+        health: unused,
         timeouts: unused,
         syncDaemons: unused,
         close: () => undefined,

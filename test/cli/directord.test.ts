@@ -45,6 +45,7 @@ const defaults = {
   connections: undefined,
   mssClamp: false,
   probe: false,
+  json: false,
 };
 
 void t.test('the argument grammar of ldirectord', async (t) => {
@@ -68,6 +69,7 @@ void t.test('the argument grammar of ldirectord', async (t) => {
     [['--no-monitor', 'start'], undefined, 'start', { monitor: false }],
     [['x.cf', 'check'], 'x.cf', 'check', {}],
     [['x.cf', 'check', '--probe'], 'x.cf', 'check', { probe: true }],
+    [['x.cf', 'status', '--json'], 'x.cf', 'status', { json: true }],
     [
       ['--attach', 'tc', '--connections=1000000', 'start', '--mss-clamp'],
       undefined,

@@ -72,6 +72,24 @@ t.test('directives of our own', async (t) => {
   t.same([await verified(443), await verified(995), await verified(636)], ['chain', 'full', 'none']);
 });
 
+t.test('flapdamping: globally, in a section, and switched off there', async (t) => {
+  const { global, virtuals } = await configurationOf(
+    `flapdamping = 4/60\n${section}virtual=10.1.0.100:81\n    flapdamping=6 / 300\nvirtual=10.1.0.100:82\n    flapdamping=no\n`,
+  );
+  const ofAll = { changes: 4, seconds: 60 };
+  t.same(
+    [global, ...virtuals].map(({ flapdamping }) => flapdamping),
+    [ofAll, ofAll, { changes: 6, seconds: 300 }, undefined],
+  );
+  for (const wrong of ['1/60', '4/0', '4', 'yes', '4/60s']) {
+    t.match(
+      await complaints(`${section}    flapdamping=${wrong}\n`),
+      [/:3:17: error: invalid flap damping/],
+      wrong,
+    );
+  }
+});
+
 t.test('scheduler flags become bits, for their own scheduler only', async (t) => {
   const flags = async (scheduler: string, names: string): Promise<number> =>
     (await virtualOf(`${section}    scheduler=${scheduler}\n    schedflags=${names}\n`)).settings

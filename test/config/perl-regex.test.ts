@@ -44,19 +44,7 @@ t.test('patterns find what Perl finds', (t) => {
 });
 
 t.test('what can not be translated is named', (t) => {
-  const cases = [
-    'a++',
-    '(?>a)',
-    '(?i:a)',
-    'a(?i)b',
-    '\\Ka',
-    '\\p{Lu}',
-    '(?R)',
-    '(?|a|b)',
-    '[[:foo:]]',
-    '\\Qa',
-    '(*ACCEPT)',
-  ];
+  const cases = ['\\Ka', '\\p{Lu}', '(?R)', '(?|a|b)', '[[:foo:]]', '\\Qa', '(*ACCEPT)'];
   for (const pattern of cases) {
     const problem = translatePerlRegex(pattern);
     t.ok(problem instanceof Problem && /"[^"]+" is not supported$/.test(problem.expected), pattern);

@@ -21,6 +21,7 @@ import type { ServiceId, ServiceSettings } from '../../src/director/table.ts';
 import type { Verb } from '../../src/director/verbs.ts';
 import type { Counters, TableFill } from '../../src/engines/engine.ts';
 import { zeroCounters } from '../../src/engines/engine.ts';
+import type { ServiceHealth } from '../../src/observe/health.ts';
 import { listServices } from '../../src/observe/listing.ts';
 import type { Clock } from '../../src/util/clock.ts';
 import { systemClock } from '../../src/util/clock.ts';
@@ -39,6 +40,34 @@ const fill: TableFill = {
   slots: 64,
   refused: 0,
   unpromoted: 5,
+};
+
+const ailing: ServiceHealth = {
+  id: 'tcp:10.0.0.1:80',
+  fallback: '127.0.0.1:80',
+  fallbackActive: true,
+  servers: [
+    {
+      name: '192.168.1.1:80',
+      state: 'down',
+      stateFor: 90_000.5,
+      dampedFor: undefined,
+      failures: 3,
+      failurecount: 3,
+      check: { up: false, detail: `refused ${'x'.repeat(5000)}`, milliseconds: 0.25 },
+      nextCheck: 4000,
+    },
+    {
+      name: '192.168.1.2:80',
+      state: 'unchecked',
+      stateFor: 0,
+      dampedFor: undefined,
+      failures: 0,
+      failurecount: 3,
+      check: undefined,
+      nextCheck: undefined,
+    },
+  ],
 };
 
 function backendOf(director: Director, by = 'control'): ControlBackend {
@@ -73,6 +102,7 @@ function backendOf(director: Director, by = 'control'): ControlBackend {
     },
     tables: () => [fill],
     statistics: () => ({ totals, rates: { ...zeroCounters, inBytes: 5 } }),
+    health: () => ({ pid: 4711, services: [ailing] }),
     timeouts: () => director.timeouts(),
     syncDaemons: () => director.syncDaemons(),
   };
@@ -156,6 +186,12 @@ t.test('a client can do and ask everything', async (t) => {
   t.same(await client.timeouts(), { tcp: 1, tcpFin: 120, udp: 300 });
   t.same(await client.tables(), [fill]);
   t.same(await client.syncDaemons(), []);
+  const { pid, services } = await client.health();
+  t.equal(pid, 4711);
+  const [first, second] = ailing.servers;
+  const detail = services[0]?.servers[0]?.check?.detail;
+  t.match(detail, /^refused x{992}$/, 'what a server said is cut');
+  t.same(services, [{ ...ailing, servers: [{ ...first, check: { ...first?.check, detail } }, second] }]);
   await t.rejects(client.apply(addWeb), { name: 'DirectorError', code: 'EEXIST' });
   await client.apply({ verb: 'flush' });
   t.same(director.services(), []);

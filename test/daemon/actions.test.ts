@@ -27,7 +27,12 @@ interface World {
   /** The ebpf engine's table is in the kernel; the daemon knows how to leave it there. */
   readonly table?: 'stays' | 'goes';
   readonly startCode?: number;
+  /** Pid of the daemon that tells of its services. */
+  readonly services?: number;
+  readonly json?: boolean;
 }
+
+const service = { id: 'tcp:10.1.0.100:80', fallback: undefined, fallbackActive: false, servers: [] };
 
 async function perform(action: Exclude<Action, 'check'>, world: World): Promise<Seen> {
   let alive = world.alive ?? false;
@@ -56,12 +61,17 @@ async function perform(action: Exclude<Action, 'check'>, world: World): Promise<
         connections: undefined,
         mssClamp: false,
         probe: false,
+        json: world.json ?? false,
       },
     },
     streams: { out: (text) => (seen.out += text), err: (text) => (seen.err += text) },
     log: { debug: note, info: note, warn: note, error: note },
     pidFile,
     subject: '/run/ld.cf',
+    health: () =>
+      world.services === undefined
+        ? Promise.reject(new Error('nobody answers'))
+        : Promise.resolve({ pid: world.services, services: [service] }),
     inForeground: world.inForeground ?? false,
     serve: () => {
       seen.deeds.push('serve');
@@ -172,13 +182,43 @@ void t.test('nobody to reload', async (t) => {
 });
 
 void t.test('status', async (t) => {
-  t.same(await perform('status', running), {
+  const runs = {
     code: 0,
     out: '',
     err: 'directord for /run/ld.cf is running with pid: 4711\n',
     deeds: [],
     log: ['ldirectord for /run/ld.cf is running with pid: 4711', 'Exiting from ldirectord status'],
+  };
+  t.same(await perform('status', { ...running, services: 4711 }), {
+    ...runs,
+    out: '1 service, 0 of 0 servers up\n\n  SERVER  STATE  SINCE  FAILED  NEXT  TOOK  LAST RESULT\ntcp:10.1.0.100:80  0 of 0 up\n',
   });
+  t.same(
+    await perform('status', running),
+    { ...runs, err: `${runs.err}directord: no health of servers: nobody answers\n` },
+    'a daemon that cannot be asked runs all the same',
+  );
+  t.match(await perform('status', { ...running, services: 1 }), {
+    code: 0,
+    out: '',
+    err: /\ndirectord: no health of servers: on the control socket answers pid 1: .*--control\n$/,
+  });
+  t.same(
+    await perform('status', { ...running, services: 4711, program: 'ldirectord' }),
+    { ...runs, err: runs.err.replace('directord', 'ldirectord') },
+    'under the name ldirectord nothing more',
+  );
+  const json = await perform('status', { ...running, services: 4711, json: true });
+  t.equal(json.err, runs.err);
+  t.match(JSON.parse(json.out), { state: 'running', pid: 4711, services: [{ id: 'tcp:10.1.0.100:80' }] });
+  t.match(JSON.parse((await perform('status', { ...running, json: true })).out), {
+    state: 'running',
+    problem: 'nobody answers',
+    services: undefined,
+  });
+  const none = await perform('status', { ...stopped, json: true });
+  t.same([none.code, none.err], [3, 'directord is stopped for /run/ld.cf\n']);
+  t.same(JSON.parse(none.out), { state: 'stopped', file: '/run/ld.cf' });
   t.same(await perform('status', stopped), {
     code: 3,
     out: 'directord is stopped for /run/ld.cf\n',
@@ -189,7 +229,7 @@ void t.test('status', async (t) => {
   t.same(await perform('status', stale), {
     code: 1,
     out: 'directord is stopped for /run/ld.cf\n',
-    err: `directord stale pid file ${path} for /run/ld.cf\n`,
+    err: `directord: ldirectord stale pid file ${path} for /run/ld.cf\n`,
     deeds: [],
     log: [`ldirectord stale pid file ${path} for /run/ld.cf`],
   });

@@ -118,10 +118,14 @@ void t.test('a daemon from start to stop', async (t) => {
     { code: 0, out: '', err: '' },
     'a second start does nothing',
   );
-  t.same(await directord('my.cf', 'status'), {
-    code: 0,
-    out: '',
-    err: `directord for my.cf is running with pid: ${pid}\n`,
+  const told = await directord('my.cf', 'status');
+  t.same([told.code, told.err], [0, `directord for my.cf is running with pid: ${pid}\n`]);
+  t.match(told.out, /^1 service, 1 of 1 server up\n/);
+  t.match(told.out, new RegExp(`\n  127.0.0.1:${realPort}  up +\\d\\d:.* 0/1 .*200 OK`));
+  t.match(JSON.parse((await directord('my.cf', 'status', '--json')).out), {
+    state: 'running',
+    pid,
+    services: [{ fallback: null, servers: [{ state: 'up', check: { up: true } }] }],
   });
 
   const other = join(directory, 'other.cf');

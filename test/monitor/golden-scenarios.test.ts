@@ -4,7 +4,8 @@ import { configurations, inForeground } from './recorded-configurations.ts';
 import type { Recorded } from './recording.ts';
 import { action, recording } from './recording.ts';
 import { replay } from './replay.ts';
-import { differences, expected, rows } from './scenario-differences.ts';
+import { rows as differences, stepDifference } from '../deliberate-differences.ts';
+import { expected, rows, unrecordedLogs } from './scenario-differences.ts';
 
 /** What happened before there was a configuration file is about the command line. */
 function withConfiguration(records: readonly Recorded[]): readonly Recorded[] {
@@ -41,11 +42,11 @@ for (const [name, records] of scenarios) {
   void t.test(name, async (t) => {
     for await (const outcome of replay(records, configurations[name])) {
       const { title, table, thresholds, log } = outcome;
-      const { differs, ...here } = expected(outcome);
-      const why = differs === undefined ? '' : ` (${differs.reason})`;
+      const here = expected(outcome);
+      const why = here.why === '' ? '' : ` (${here.why})`;
       seen.add(title);
       t.equal(table.directoradm, table.recorded, `${title}: the recorded commands, by directoradm`);
-      if (differs?.table === undefined) {
+      if (stepDifference(title)?.table === undefined) {
         t.equal(table.monitor, table.recorded, `${title}: table`);
         t.equal(thresholds.monitor, thresholds.directoradm, `${title}: thresholds`);
       }
@@ -57,7 +58,10 @@ for (const [name, records] of scenarios) {
 
 void t.test('every difference is about a step that was played', (t) => {
   t.same(
-    differences.map(({ step }) => step).filter((step) => !seen.has(step)),
+    [
+      ...differences.flatMap(({ steps = [] }) => steps.map(({ step }) => step)),
+      ...Object.keys(unrecordedLogs),
+    ].filter((step) => !seen.has(step)),
     [],
   );
   t.end();

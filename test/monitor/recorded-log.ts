@@ -1,21 +1,14 @@
 /**
  * Which lines of ldirectord's log this program's monitor is to say too. What goes is said by another part of the program
- * or comes from one of the decided differences; each is left out for its kind, wherever it stands.
+ * or comes from one of the deliberate differences; each is left out for its kind, wherever it stands.
  */
+import { rows } from '../deliberate-differences.ts';
 
-/** Not the monitor's to say. */
-const elsewhere: readonly { readonly text: RegExp; readonly reason: string }[] = [
-  {
-    text: /^(?:Invoking|Exiting|Starting|Reloading) |^ldirectord |^Linux Director /,
-    reason: 'the daemon says it',
-  },
-  { text: /^Configuration file | - ignore new configuration/, reason: 'the watch on the file says it' },
-  {
-    text: /^(?:Child not running|Spawned child|Killing child) /,
-    reason: 'there are no children: fork=yes is not needed',
-  },
-  { text: /^system\(.*\) failed: /, reason: 'there is no ipvsadm that could fail' },
-];
+/** Not the monitor's to say, but that of the daemon or of its watch on the file. */
+const elsewhere =
+  /^(?:Invoking|Exiting|Starting|Reloading) |^ldirectord |^Linux Director |^Configuration file | - ignore new configuration/;
+
+const unsaid: readonly RegExp[] = [elsewhere, ...rows.flatMap((row) => row.unsaid ?? [])];
 
 export interface LogContext {
   /** The step began with a start, restart or reload. */
@@ -29,7 +22,7 @@ export function linesToSay(log: string, { begins, before, after }: LogContext): 
   const lines = log
     .split('\n')
     .map((line) => line.replace(/^\[[^\]]*\] /, ''))
-    .filter((line) => line !== '' && !elsewhere.some(({ text }) => text.test(line)));
+    .filter((line) => line !== '' && !unsaid.some((text) => text.test(line)));
   const same = new Set(before.filter((line) => after.includes(line)).map(labelOf));
   const changes = lines.filter((line) => !same.has(/^Changed virtual server: (.*)$/.exec(line)?.[1] ?? ''));
   return tidy(begins ? withoutFlaps(changes) : changes);

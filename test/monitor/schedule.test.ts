@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Checker, CheckResult } from '../../src/monitor/check.ts';
 import { Schedule } from '../../src/monitor/schedule.ts';
+import { spread } from '../../src/monitor/spread.ts';
 import { FakeClock } from './fake-clock.ts';
 import { checkSettings } from '../support/configuration.ts';
 
@@ -11,6 +12,9 @@ function checks(count: number, interval = 1) {
   const ids = Array.from({ length: count }, (_, i) => String(i));
   return new Map(ids.map((id) => [id, { settings: checkSettings({ id, checktimeout: 5 }), interval }]));
 }
+
+/** All have the same place in the interval. */
+const together = (): number => 0;
 
 /** Answers when the signal aborts and not before, as a check of a black hole does. */
 const hang = (signal: AbortSignal): Promise<CheckResult> =>
@@ -32,7 +36,7 @@ void t.test('1000 servers, 100 of them black holes: the other 900 keep their int
       }),
     );
   };
-  const schedule = new Schedule({ clock, check, deliver: () => undefined });
+  const schedule = new Schedule({ clock, spread: together, check, deliver: () => undefined });
   schedule.set(checks(1000));
   await clock.advance(30_000);
 
@@ -52,6 +56,64 @@ void t.test('1000 servers, 100 of them black holes: the other 900 keep their int
   t.equal(clock.timers, 0);
 });
 
+void t.test('1000 checks that began together spread over their interval', async (t) => {
+  const clock = new FakeClock();
+  const begun = new Map<string, number[]>();
+  const check: Checker = ({ id }) => {
+    begun.set(id, [...(begun.get(id) ?? []), clock.now()]);
+    return Promise.resolve(ok);
+  };
+  const schedule = new Schedule({ clock, spread, check, deliver: () => undefined });
+  const ids = Array.from({ length: 1000 }, (_, i) => `connect:none:tcp:10.2.${i >> 8}.${i & 255}:80:`);
+  schedule.set(
+    new Map(ids.map((id) => [id, { settings: checkSettings({ id, checktimeout: 5 }), interval: 10 }])),
+  );
+  // until the pacer has let all begin
+  await clock.advance(100);
+  const waits = ids.map((id) => schedule.nextIn(id) ?? Infinity);
+  await clock.advance(45_000);
+
+  const gaps = [...begun.values()].flatMap((times) =>
+    times.slice(1).map((time, i) => time - (times[i] ?? 0)),
+  );
+  t.ok(Math.max(...gaps) <= 10_011, `none waits longer than the interval (${Math.max(...gaps)} ms)`);
+  t.ok(Math.min(...[...begun.values()].map(({ length }) => length)) >= 5, 'nor is asked less often');
+  const inSlot = new Map<number, number>();
+  for (const time of [...begun.values()].flat()) {
+    // the first round is the pacer's
+    if (time < 10_100) continue;
+    const slot = Math.floor(time / 10);
+    inSlot.set(slot, (inSlot.get(slot) ?? 0) + 1);
+  }
+  const most = Math.max(...inSlot.values());
+  t.ok(most <= 8, `at most ${most} start in the same 10 ms`);
+  const tenths = Array.from(
+    { length: 10 },
+    (_, i) => waits.filter((wait) => Math.floor(wait / 1000) === i).length,
+  );
+  t.ok(Math.min(...tenths) > 70, `each tenth of the interval has its part: ${tenths.join(' ')}`);
+  await schedule.stop();
+});
+
+void t.test('when a check comes next', async (t) => {
+  const clock = new FakeClock();
+  const schedule = new Schedule({
+    clock,
+    spread: () => 0.75,
+    check: (_, signal) => (clock.now() === 0 ? Promise.resolve(ok) : hang(signal)),
+    deliver: () => undefined,
+  });
+  schedule.set(checks(1, 8));
+  await clock.advance(500);
+  t.equal(schedule.nextIn('0'), 1500, 'only the first pause is shorter');
+  t.equal(schedule.nextIn('another'), undefined);
+  await clock.advance(3000);
+  t.equal(schedule.nextIn('0'), 0, 'it is under way');
+  await clock.advance(4500);
+  t.equal(schedule.nextIn('0'), 7000);
+  await schedule.stop();
+});
+
 void t.test('no more than 100 checks start in 10 ms', async (t) => {
   const clock = new FakeClock();
   const starts: number[] = [];
@@ -59,7 +121,7 @@ void t.test('no more than 100 checks start in 10 ms', async (t) => {
     starts.push(clock.now());
     return hang(signal);
   };
-  const schedule = new Schedule({ clock, check, deliver: () => undefined });
+  const schedule = new Schedule({ clock, spread: together, check, deliver: () => undefined });
   schedule.set(checks(250));
   t.equal(starts.length, 100, 'the first start at once');
   await clock.advance(10);
@@ -73,7 +135,7 @@ void t.test('the deadline aborts the check with a reason that says so', async (t
   const clock = new FakeClock();
   const results: string[] = [];
   const deliver = (id: string, { detail }: CheckResult) => results.push(`${id}: ${detail} at ${clock.now()}`);
-  const schedule = new Schedule({ clock, check: (_, signal) => hang(signal), deliver });
+  const schedule = new Schedule({ clock, spread: together, check: (_, signal) => hang(signal), deliver });
   const timeouts = { checktimeout: 2, negotiatetimeout: 3, checkcount: 4 };
   const wanted = (['connect', 'negotiate', 'ping', 'external'] as const).map((type) => {
     const settings = checkSettings({ id: type, type, ...timeouts });
@@ -99,7 +161,12 @@ void t.test('a check that is no longer wanted is cancelled and its answer droppe
     reason = signal.reason;
     return result;
   };
-  const schedule = new Schedule({ clock, check, deliver: (_, result) => results.push(result) });
+  const schedule = new Schedule({
+    clock,
+    spread: together,
+    check,
+    deliver: (_, result) => results.push(result),
+  });
   schedule.set(checks(1));
   schedule.set(new Map());
   await clock.advance(20_000);

@@ -4,6 +4,7 @@ import type { AddressService, Destination, FwmarkService } from '../../src/direc
 import { destinationKey, serviceKey } from '../../src/director/table.ts';
 import type { Verb } from '../../src/director/verbs.ts';
 import type { Checker } from '../../src/monitor/check.ts';
+import type { MonitorParts } from '../../src/monitor/monitor.ts';
 import { Monitor } from '../../src/monitor/monitor.ts';
 import { tcp80 } from '../support/table.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -26,7 +27,11 @@ export interface Stage {
   readonly table: (service?: AddressService | FwmarkService) => string[];
 }
 
-export function stage(check?: Checker): Stage {
+export function stage(
+  check?: Checker,
+  mail: MonitorParts['mail'] = () => undefined,
+  checked: MonitorParts['checked'] = () => undefined,
+): Stage {
   const log: string[] = [];
   const reasons: string[] = [];
   const verbs: string[] = [];
@@ -44,7 +49,11 @@ export function stage(check?: Checker): Stage {
     director,
     clock,
     check: check ?? answer,
+    // so that tests can count rounds
+    spread: () => 0,
     log: (message) => log.push(message),
+    mail,
+    checked,
     explain: (message) => reasons.push(message),
     shell: (command) => {
       commands.push(command);

@@ -3,7 +3,7 @@
  * (`checker.ts`) makes a down result of that.
  */
 import type { SecureContext } from 'node:tls';
-import type { CheckSettings } from '../../config/model.ts';
+import type { CheckSettings, Receive } from '../../config/model.ts';
 import type { Address } from '../../util/ip.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { RunCommand } from '../command.ts';
@@ -27,6 +27,8 @@ export interface CheckerParts {
   /** The certificate authorities that https checks believe. */
   readonly trust: () => SecureContext;
   readonly find: Find;
+  /** False: ftp servers connect to us with their files, instead of the other way round. */
+  readonly ftpPassive: boolean;
   log(message: string): void;
 }
 
@@ -35,7 +37,7 @@ export interface CheckerParts {
  * longer than a second, or than the signal allows.
  */
 export type Find = (
-  pattern: RegExp,
+  receive: Receive,
   texts: readonly string[],
   signal: AbortSignal,
 ) => Promise<string | undefined>;
@@ -52,7 +54,7 @@ export async function received(
   signal: AbortSignal,
   { find }: CheckerParts,
 ): Promise<string | undefined> {
-  return receive === undefined ? texts[0] : find(receive.pattern, texts, signal);
+  return receive === undefined ? texts[0] : find(receive, texts, signal);
 }
 
 export const up = (detail: string): Verdict => ({ up: true, detail });

@@ -1,4 +1,5 @@
 /** The one checker the monitor uses: picks the check, measures it, and makes a down result of everything thrown. */
+import type { CheckSettings } from '../../config/model.ts';
 import { isPing } from '../check.ts';
 import type { Checker } from '../check.ts';
 import type { Ask, CheckerParts, Verdict } from './ask.ts';
@@ -9,12 +10,29 @@ import { checkExternal, checkExternalPerl } from './external.ts';
 import { checkNegotiate } from './negotiate.ts';
 import { checkPing } from './ping.ts';
 
+/** Characters. */
+const detailLimit = 300;
+
 export function createChecker(parts: CheckerParts): Checker {
   return async (settings, signal) => {
     const begun = parts.clock.now();
     const { up, detail } = await ask(settings, signal, parts);
-    return { up, detail, milliseconds: parts.clock.now() - begun };
+    return { up, detail: oneLine(withoutSecrets(detail, settings)), milliseconds: parts.clock.now() - begun };
   };
+}
+
+/** Some servers repeat what they refuse. A secret of a letter or two is in any text. */
+function withoutSecrets(detail: string, { password, secret }: CheckSettings): string {
+  return [password, secret]
+    .filter(({ length }) => length > 2)
+    .reduce((text, hidden) => text.replaceAll(hidden, '***'), detail);
+}
+
+/** Much of it is what servers say, and nobody knows what that is. */
+function oneLine(detail: string): string {
+  const printable = detail.replaceAll(/\p{Cc}+/gu, ' ').trim();
+  if (printable === '' && detail !== '') return 'nothing readable';
+  return printable.length <= detailLimit ? printable : `${printable.slice(0, detailLimit)}...`;
 }
 
 async function ask(...[settings, signal, parts]: Parameters<Ask>): Promise<Verdict> {

@@ -1,6 +1,9 @@
 /** A conversation in lines, as mail and news servers have it: the server speaks first, and everything is said in turns. */
 import type { Socket } from 'node:net';
-import { answerLimitBytes } from './ask.ts';
+
+/** Characters of one line, and of all: no server of these protocols has so much to say to somebody who only logs in. */
+const lineLimit = 64 * 1024;
+const talkLimit = 1024 * 1024;
 
 export class Conversation {
   readonly #socket: Socket;
@@ -30,8 +33,10 @@ export class Conversation {
       const { done, value }: IteratorResult<string, undefined> = await this.#chunks.next();
       if (done === true) throw new Error(closedText(this.#heard, this.#text));
       this.#heard += value.length;
-      if (this.#heard > answerLimitBytes) throw new Error(`more than ${answerLimitBytes} bytes of answer`);
       this.#text += value;
+      if (this.#heard > talkLimit) throw new Error(`more than ${talkLimit} characters of answer`);
+      if (this.#text.length > lineLimit && !this.#text.includes('\n'))
+        throw new Error(`a line of more than ${lineLimit} characters`);
     }
   }
 }

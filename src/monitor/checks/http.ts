@@ -13,6 +13,7 @@ import type { Ask, CheckerParts, Verdict } from './ask.ts';
 import { answerLimitBytes, down, received, up } from './ask.ts';
 import { tlsError, tlsOptions } from './tls.ts';
 
+const ourHeaders = { 'User-Agent': 'directord', Connection: 'close' };
 const redirectLimit = 7;
 const redirects: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308]);
 
@@ -45,11 +46,7 @@ async function answer(
 ): Promise<IncomingMessage> {
   const options: RequestOptions = {
     method: settings.httpmethod,
-    headers: {
-      'User-Agent': 'directord',
-      Connection: 'close',
-      ...(host === undefined ? {} : { Host: host }),
-    },
+    headers: host === undefined ? ourHeaders : { ...ourHeaders, Host: host },
     agent: false,
     signal,
     // A sloppy header is no reason to take a server out of service.
@@ -57,10 +54,13 @@ async function answer(
     maxHeaderSize: 64 * 1024,
   };
   const secure = url.protocol === 'https:';
+  const proxied = settings.service === 'http_proxy' && !secure;
   // Node takes the name for SNI, and for `tlsverify = full` the name to verify, from the Host header, or from the URL without one.
   const request = secure
     ? httpsRequest(url, { ...options, ...tlsOptions(settings, parts) })
-    : httpRequest(url, options);
+    : httpRequest(url, proxied ? { ...options, ...throughProxy(url, settings) } : options);
+  // of what goes wrong in the middle of a body, whoever reads that is told
+  request.on('error', () => undefined);
   try {
     const responded = once(request, 'response') as Promise<[IncomingMessage]>;
     request.end();
@@ -69,9 +69,8 @@ async function answer(
   } catch (error) {
     request.destroy();
     signal.throwIfAborted();
-    throw new Error(`500 Can't connect to ${url.host}${defaultPort(url)} (${tlsError(error)})`, {
-      cause: error,
-    });
+    const asked = proxied ? `${bareAddress(settings)}:${settings.port}` : `${url.host}${defaultPort(url)}`;
+    throw new Error(`500 ${failure(error, request.socket?.bytesRead ?? 0, asked)}`, { cause: error });
   }
 }
 
@@ -82,8 +81,10 @@ async function judge(
   const { receive, httpmethod } = settings;
   const { statusCode = 0, statusMessage = '' } = response;
   const status = `${statusCode} ${statusMessage}`;
-  const text = await body(response);
+  const text = await body(response).catch(() => undefined);
+  signal.throwIfAborted();
   if (statusCode < 200 || statusCode > 299) return down(status);
+  if (text === undefined) return down(`${status}, but the body was cut off`);
   // An answer to HEAD has no body that could match.
   if (httpmethod === 'HEAD' || (await received(settings, [text], signal, parts)) !== undefined)
     return up(status);
@@ -111,6 +112,19 @@ function redirectTarget({ statusCode, headers }: IncomingMessage, from: URL): UR
 
 function bareAddress({ address }: CheckSettings): string {
   return familyOf(address) === 'inet' ? address : `[${address}]`;
+}
+
+/** The proxy is the server that is asked, for a page of another. */
+function throughProxy({ href, host }: URL, { address, port }: CheckSettings): RequestOptions {
+  return { hostname: address, port, path: href, headers: { ...ourHeaders, Host: host } };
+}
+
+/** In the words of libwww-perl, which operators look for in their logs. */
+function failure(error: unknown, heard: number, asked: string): string {
+  const hungUp = error instanceof Error && error.message === 'socket hang up';
+  if (hungUp && heard > 0) return 'Server closed connection in the middle of its headers';
+  if (hungUp) return 'Server closed connection without sending any data back';
+  return `Can't connect to ${asked} (${tlsError(error)})`;
 }
 
 function defaultPort({ port, protocol }: URL): string {

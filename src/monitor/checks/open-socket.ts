@@ -7,7 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import type { CheckSettings } from '../../config/model.ts';
 import type { Verdict } from './ask.ts';
 import { down } from './ask.ts';
-import { tlsError } from './tls.ts';
+import { tlsFailure } from './tls.ts';
 
 /** @param tls undefined: plain TCP. @returns what `talk` says of the server; the socket is destroyed by then */
 export async function withSocket(
@@ -38,6 +38,6 @@ async function secured(plain: Socket, tls: ConnectionOptions): Promise<Socket> {
     await once(socket, 'secureConnect');
     return socket;
   } catch (error) {
-    throw new Error(tlsError(error), { cause: error });
+    throw new Error(tlsFailure(error), { cause: error });
   }
 }

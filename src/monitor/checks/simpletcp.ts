@@ -31,7 +31,7 @@ async function talk(socket: Socket, ...[settings, signal, parts]: Parameters<Ask
   }
   const last = rest === '' ? undefined : await received(settings, [rest], signal, parts);
   if (last !== undefined) return up(last.trim());
-  return down(length === 0 ? 'no answer' : 'no line of the answer matches');
+  return down(length === 0 ? 'no answer' : `no line of the answer matches "${settings.receive?.text ?? ''}"`);
 }
 
 async function overUdp(...[settings, signal, parts]: Parameters<Ask>): Promise<Verdict> {

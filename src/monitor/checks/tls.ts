@@ -34,6 +34,17 @@ export function tlsTo(
   return { ...name, ...tlsOptions(settings, parts) };
 }
 
+/** With what is wrong about the certificate, or with TLS itself: `certificate verify failed: certificate has expired`. */
+export function tlsFailure(error: unknown): string {
+  const text = tlsError(error);
+  if (!(error instanceof Error)) return text;
+  if (!('reason' in error)) return text === 'certificate verify failed' ? `${text}: ${error.message}` : text;
+  // OpenSSL's own errors begin with a number and end with a line of its source
+  const what = text === error.message ? 'TLS failed' : text;
+  return `${what}: ${String(error.reason)}`;
+}
+
+/** In ldirectord's words. */
 export function tlsError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'hostname verification failed';

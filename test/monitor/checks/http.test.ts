@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -155,6 +156,64 @@ void t.test('refused, not HTTP, cut off, no URL', async (t) => {
     { up: false },
     'a name no header can carry',
   );
+});
+
+void t.test('nonsense or a reset in the middle of the body', async (t) => {
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nTest\r\n';
+  const ends: ((socket: Socket) => void)[] = [
+    (socket) => socket.end('what is this?\r\n'),
+    (socket) => socket.resetAndDestroy(),
+  ];
+  for (const end of ends) {
+    const server = createTcpServer((socket) => {
+      // after ten turns the client has the beginning
+      const later = (turns: number): void => {
+        if (turns === 0) end(socket);
+        else setImmediate(later, turns - 1);
+      };
+      socket
+        .on('error', () => undefined)
+        .write(head, () => {
+          later(10);
+        });
+    });
+    const url = urlOf(await listen(t, server));
+    t.match(await check({ ...http, url, receive: /Test/ }), {
+      up: false,
+      detail: '200 OK, but the body was cut off',
+    });
+  }
+});
+
+void t.test('closed without an answer, or in the middle of the headers', async (t) => {
+  const closed = async (said: string): Promise<string> => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined).once('data', () => socket.end(said));
+    });
+    return (await check({ ...http, url: urlOf(await listen(t, server)) })).detail;
+  };
+  t.equal(await closed(''), '500 Server closed connection without sending any data back');
+  t.equal(
+    await closed('HTTP/1.1 200 OK\r\nContent-'),
+    '500 Server closed connection in the middle of its headers',
+  );
+});
+
+void t.test('a proxy is asked for a page of another server', async (t) => {
+  const seen: unknown[] = [];
+  const server = createServer((request, response) => {
+    seen.push([request.url, request.headers.host]);
+    page(request, response);
+  });
+  const port = await listen(t, server);
+  const proxy = { ...http, service: 'http_proxy', port } as const;
+  t.match(await check({ ...proxy, url: 'http://www.example.com/x?y', virtualhost: 'unused' }), { up: true });
+  t.same(seen, [['http://www.example.com/x?y', 'www.example.com']]);
+  const nobody = await freePort(t, createServer());
+  t.match(await check({ ...proxy, port: nobody, url: 'http://www.example.com/' }), {
+    up: false,
+    detail: `500 Can't connect to 127.0.0.1:${nobody} (Connection refused)`,
+  });
 });
 
 void t.test('an endless answer is read up to a limit', async (t) => {

@@ -46,7 +46,8 @@ export function check(
     ping: () => Promise.reject(new Error('no ping in this test')),
     run: () => Promise.reject(new Error('no command in this test')),
     trust: () => createSecureContext(),
-    find: (pattern, texts) => Promise.resolve(texts.find((text) => pattern.test(text))),
+    ftpPassive: true,
+    find: ({ pattern }, texts) => Promise.resolve(texts.find((text) => pattern.test(text))),
     log: () => undefined,
     ...parts,
   });

@@ -97,7 +97,7 @@ void t.test('simpletcp: wrong answer', async (t) => {
   );
   t.match(await check({ ...simpletcp, port, receive: /PONG/ }), {
     up: false,
-    detail: 'no line of the answer matches',
+    detail: 'no line of the answer matches "PONG"',
   });
   const silent = await listen(
     t,

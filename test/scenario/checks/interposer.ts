@@ -26,7 +26,8 @@ export async function interposeTcp(mischief: Mischief, serverPort: number): Prom
     sockets.add(socket);
     return socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket));
   };
-  const server = createServer((client) => {
+  // a client that has said everything may still wait for answers
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     track(client);
     if (mischief === 'silent') {
       client.resume();

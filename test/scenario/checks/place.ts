@@ -1,4 +1,5 @@
 /** Where one test of a check has its server: a folder that every user may enter, and ports of the loopback interface that nobody has. */
+import { createSocket } from 'node:dgram';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -23,23 +24,30 @@ export class Place {
     });
   }
 
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
   /** @param name relative to the directory; folders on the way are made. @returns its path */
   write(name: string, text: string): string {
-    const path = join(this.directory, name);
+    const path = this.path(name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
     return path;
   }
 
-  /** A port that is free on 127.0.0.1 and ::1, for TCP. */
+  /** A port that is free on 127.0.0.1 and ::1, for TCP and for UDP. */
   async freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(0, '::', resolve);
-    });
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    for (;;) {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(0, '::', resolve);
+      });
+      const { port } = server.address() as AddressInfo;
+      const free = await isFreeForUdp(port);
+      await new Promise((resolve) => server.close(resolve));
+      if (free) return port;
+    }
   }
 
   /** Starts a program that stays in the foreground. It is ended with the place. */
@@ -69,5 +77,21 @@ export class Place {
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((program) => program.stop()));
     rmSync(this.directory, { recursive: true });
+  }
+}
+
+async function isFreeForUdp(port: number): Promise<boolean> {
+  const socket = createSocket('udp6');
+  try {
+    return await new Promise((resolve) => {
+      socket.once('error', () => {
+        resolve(false);
+      });
+      socket.bind(port, '::', () => {
+        resolve(true);
+      });
+    });
+  } finally {
+    socket.close();
   }
 }
