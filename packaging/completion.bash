@@ -63,7 +63,7 @@ _directord() {
     --control) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
       case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --attach --connections --mss-clamp --control --no-monitor --sysctl --help --version' -- "$word") ;;
+        -*) mapfile -t COMPREPLY < <(compgen -W '-d -f --debug --foreground --engine --attach --connections --mss-clamp --control --no-monitor --sysctl --probe --json --help --version' -- "$word") ;;
         *)
           mapfile -t COMPREPLY < <(
             compgen -W 'start stop restart try-restart reload force-reload status check' -- "$word"

@@ -363,6 +363,13 @@ export const rows: readonly Row[] = [
       },
     ],
   },
+  {
+    number: 29,
+    original:
+      'a server that is in several virtuals is asked once for all of them, also where they have another login, password, database, secret or method, and an external program for the first one only',
+    here: 'each of them asks what it says',
+    reason: 'a wrong password counted as up because another section has the right one',
+  },
 ];
 
 /** Nobody sees these but real servers, so the README does not have them. */

@@ -83,7 +83,8 @@ Actions:
     is. --json: for programs.
 
     check reads configfile and prints what would be added: exit code 0,
-    or 2 when there is an error in it.
+    or 2 when there is an error in it. --probe: asks each real server once,
+    too; 1 when one is down.
 
 This host:
     realserver prints the commands that make it a real server of

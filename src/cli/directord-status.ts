@@ -30,7 +30,8 @@ function cells(server: ServerHealth, now: Date): readonly string[] {
     // what somebody has to look after stands out
     state === 'down' ? 'DOWN' : state,
     `${shortTime(new Date(now.getTime() - stateFor), now)} (${shortDuration(stateFor)})`,
-    `${failures}/${failurecount}`,
+    // who is out is not counted any more
+    state === 'up' ? `${failures}/${failurecount}` : '-',
     nextCheck === undefined ? 'never' : nextCheck < 500 ? 'now' : shortDuration(nextCheck),
     check === undefined ? '-' : took(check.milliseconds),
     result(server),

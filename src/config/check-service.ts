@@ -74,5 +74,10 @@ export function portOfService(service: CheckService): number {
 /** What ldirectord verifies of a certificate: the chain for https, the name too for mail, nothing for ldaps. */
 export function defaultTlsVerify(service: CheckService): CheckSettings['tlsverify'] {
   if (service === 'pops' || service === 'imaps') return 'full';
-  return service === 'ldaps' ? 'none' : 'chain';
+  return service === 'ldaps' || isDatabase(service) ? 'none' : 'chain';
+}
+
+/** These take TLS where the server has it, and never look at its certificate. */
+export function isDatabase(service: CheckService): boolean {
+  return service === 'mysql' || service === 'pgsql' || service === 'oracle';
 }

@@ -9,7 +9,7 @@ import type { Family } from '../util/ip.ts';
 import { familyOf, formatEndpoint } from '../util/ip.ts';
 import type { SectionCheck } from './check-settings.ts';
 import { checkSettings, ignoresReceive } from './check-settings.ts';
-import { serviceOfPort } from './check-service.ts';
+import { isDatabase, serviceOfPort } from './check-service.ts';
 import type { Report } from './diagnostic.ts';
 import type { VirtualDraft } from './draft.ts';
 import { resolveFallback } from './fallback-line.ts';
@@ -151,7 +151,7 @@ function finishedReal(real: NamedReal, check: SectionCheck): Real {
 }
 
 function sectionCheck(
-  { draft, service }: NamedSection,
+  { at, draft, service }: NamedSection,
   global: GlobalSettings,
   report: Report,
 ): SectionCheck {
@@ -162,6 +162,13 @@ function sectionCheck(
       draft.receive.at,
       'receive is ignored with httpmethod=HEAD, because the answer has no body',
       'httpmethod=GET',
+    );
+  }
+  if (draft.tlsverify !== undefined && draft.tlsverify !== 'none' && isDatabase(checked)) {
+    report.warning(
+      at,
+      `tlsverify=${draft.tlsverify} has no effect with service=${checked}: its check believes any certificate`,
+      'tlsverify=none',
     );
   }
   return {

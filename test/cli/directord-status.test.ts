@@ -61,12 +61,12 @@ void t.test('for people', (t) => {
   SERVER           STATE        SINCE                    FAILED  NEXT   TOOK   LAST RESULT
 tcp:10.1.0.100:80  1 of 3 up
   10.2.0.11:80     up           12:05:17 (2 h 5 min)     0/3     4 s    12 ms  200 OK
-  10.2.0.112:8080  DOWN         Nov 22 03:10 (1 d 11 h)  3/3     now    5.0 s  timed out after [31m5 s
-  10.2.0.13:80     damped       14:09:12 (1 min 15 s)    0/3     4 s    12 ms  200 OK; back when well for 40 s more
+  10.2.0.112:8080  DOWN         Nov 22 03:10 (1 d 11 h)  -       now    5.0 s  timed out after [31m5 s
+  10.2.0.13:80     damped       14:09:12 (1 min 15 s)    -       4 s    12 ms  200 OK; back when well for 40 s more
 fwm:7  0 of 3 up, fallback 127.0.0.1:0 stands in
-  10.2.0.14:25     maintenance  12:05:17 (2 h 5 min)     0/3     4 s    0 ms   Server in maintenance
-  10.2.0.15:25     DOWN         14:10:26 (0 s)           0/3     never  -      checktype=off
-  10.2.0.16:25     unchecked    14:10:26 (0 s)           0/3     4 s    -      no check has ended yet
+  10.2.0.14:25     maintenance  12:05:17 (2 h 5 min)     -       4 s    0 ms   Server in maintenance
+  10.2.0.15:25     DOWN         14:10:26 (0 s)           -       never  -      checktype=off
+  10.2.0.16:25     unchecked    14:10:26 (0 s)           -       4 s    -      no check has ended yet
 `,
   );
   t.end();
