@@ -370,6 +370,12 @@ export const rows: readonly Row[] = [
     here: 'each of them asks what it says',
     reason: 'a wrong password counted as up because another section has the right one',
   },
+  {
+    number: 30,
+    original: 'a fallbackcommand that was started is not stopped when ldirectord stops',
+    here: 'it is, with `cleanstop=yes`, and when a reload takes its virtual away',
+    reason: 'nobody would do it later; asked for in the tracker of the original',
+  },
 ];
 
 /** Nobody sees these but real servers, so the README does not have them. */

@@ -1,6 +1,7 @@
 /**
  * The command of `fallbackcommand=`: told `start` when a virtual service has lost its last real server and `stop` when
- * it has one, once for each change. Runs follow one another, so that a quick stop never overtakes its start.
+ * it has one, once for each change. Runs follow one another, so that a quick stop never overtakes its start. When the service ends, what was
+ * started is stopped: nobody would do it later.
  */
 import type { Virtual } from '../config/model.ts';
 import { formatEndpoint } from '../util/ip.ts';
@@ -25,6 +26,16 @@ export class FallbackCommand {
     this.#said = word;
     const line = `${virtual.fallbackcommand} ${word} ${argumentsOf(virtual)}`;
     this.#running = this.#running.then(() => this.#run(line));
+  }
+
+  /** The service is no more. */
+  end(virtual: Virtual): void {
+    if (this.#said === 'start') this.say('stop', virtual);
+  }
+
+  /** Resolves when everything that was said so far is done. */
+  get done(): Promise<void> {
+    return this.#running;
   }
 
   async #run(line: string): Promise<void> {

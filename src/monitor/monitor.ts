@@ -71,6 +71,9 @@ export interface RealState {
   readonly nextCheck: number | undefined;
 }
 
+/** Milliseconds that fallback commands have at the end. */
+const commandPatience = 5000;
+
 export class Monitor {
   readonly #parts: MonitorParts;
   readonly #schedule: Schedule;
@@ -128,9 +131,23 @@ export class Monitor {
     const purged = new Set<string>();
     for (const monitor of this.#virtuals)
       if (monitor.virtual.cleanstop && !stay.has(monitor.key)) monitor.cleanStop(purged);
+    const commands = Promise.all(this.#virtuals.map(({ commanded }) => commanded));
     this.#virtuals = [];
     this.#concerned.clear();
     await checksEnded;
+    await this.#inTime(commands);
+  }
+
+  /** Fallback commands are the operator's: one that hangs does not keep the daemon. */
+  async #inTime(commands: Promise<unknown>): Promise<void> {
+    const { clock } = this.#parts;
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(commandPatience, resolve);
+      void commands.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   /** In the order of the file. */
@@ -177,7 +194,7 @@ export class Monitor {
     });
     for (const monitor of this.#virtuals) monitor.putService();
     for (const monitor of this.#virtuals) monitor.putServers();
-    for (const gone of before.values()) gone.purgeService('start');
+    for (const gone of before.values()) gone.purgeService();
     this.#concern();
     const checks = scheduledChecks(this.#virtuals);
     this.#unanswered = new Set(

@@ -69,8 +69,10 @@ export class VirtualMonitor {
     this.#table.putService();
   }
 
-  purgeService(when: 'start' | 'stop'): void {
-    this.#table.purgeService(when);
+  /** A reload has taken it away. */
+  purgeService(): void {
+    this.#table.purgeService('start');
+    this.#command.end(this.virtual);
   }
 
   /** Makes the table agree with what is known: once at start and once at every reload. */
@@ -120,6 +122,12 @@ export class VirtualMonitor {
       this.#table.purge(server.id, 'stop', server.name);
     }
     this.#table.purgeService('stop');
+    this.#command.end(this.virtual);
+  }
+
+  /** Resolves when the fallback command has ended, if it runs. */
+  get commanded(): Promise<void> {
+    return this.#command.done;
   }
 
   #putKnown(watched: WatchedReal): void {

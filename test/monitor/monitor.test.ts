@@ -379,6 +379,22 @@ void t.test('the fallback command is told of changes only, and not before someth
   alive.add(rs1).add(rs2);
   await clock.advance(20_000);
   t.same(commands.slice(2), ['/usr/local/bin/page "us" stop 10.1.0.100:80 tcp']);
+  await monitor.stop();
+  t.same(commands.slice(3), ['mark stop :0 fwm'], 'at the end, what was started is stopped');
+});
+
+void t.test('the fallback command of a service that is gone, or that stays behind', async (t) => {
+  const { monitor, clock, commands } = stage();
+  const service = { ...tcp80, port: 8080 };
+  const kept = virtual([real('10.2.0.13:0')], { fallbackcommand: 'kept', service, cleanstop: false });
+  monitor.start(configuration([virtual(both, { fallbackcommand: 'gone' }), kept]));
+  await clock.advance(20_000);
+  t.same(commands, ['gone start 10.1.0.100:80 tcp', 'kept start 10.1.0.100:8080 tcp']);
+  monitor.reload(configuration([kept]));
+  await clock.advance(0);
+  t.same(commands.slice(2), ['gone stop 10.1.0.100:80 tcp']);
+  await monitor.stop();
+  t.equal(commands.length, 3, 'with cleanstop=no the service goes on, and what stands in for it too');
 });
 
 void t.test('a refusal by the director is logged with its context and tried again', async (t) => {
