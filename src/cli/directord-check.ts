@@ -85,7 +85,9 @@ function checkWords(check: CheckSettings): string {
 
 function negotiateText(check: CheckSettings): string {
   const words = [`negotiate ${check.service}${check.port > 0 ? ` to port ${check.port}` : ''}`];
-  if (check.request !== '') words.push(`request ${check.request}`);
+  // the slash is the parser's, and means nothing but to web servers
+  const request = check.service.startsWith('http') ? check.request : check.request.replace(/^\//, '');
+  if (request !== '') words.push(`request ${request}`);
   if (check.virtualhost !== undefined) words.push(`virtualhost ${check.virtualhost}`);
   if (check.receive !== undefined) words.push(`receive "${check.receive.text}"`);
   return words.join(', ');
