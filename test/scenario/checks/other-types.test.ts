@@ -66,9 +66,10 @@ async function startDaemon(
     daemon,
     log: () => (existsSync(`${place.directory}/log`) ? readFileSync(`${place.directory}/log`, 'utf8') : ''),
     pool: async () =>
-      parseListing((await list()).stdout).flatMap(({ destinations }) =>
-        destinations.map(({ endpoint }) => endpoint),
-      ),
+      // services are listed in an order that depends on their ports, which are whatever was free
+      parseListing((await list()).stdout)
+        .flatMap(({ destinations }) => destinations.map(({ endpoint }) => endpoint))
+        .sort(),
   };
 }
 
