@@ -6,6 +6,7 @@ import type { CheckSettings, Configuration, Real, Virtual } from '../config/mode
 import { formatEndpoint } from '../util/ip.ts';
 import { forwardNames } from './directoradm-listing.ts';
 import { formatSchedulerFlags } from './directoradm-scheduler-flags.ts';
+import { count } from '../util/count.ts';
 
 export function checkText({ file, virtuals }: Configuration): string {
   const reals = virtuals.reduce((sum, virtual) => sum + virtual.reals.length, 0);
@@ -97,8 +98,4 @@ function failedText({ failurecount, quiescent, cleanstop }: Virtual): string {
   const when = `after ${count(failurecount, 'failure')} a server is`;
   const what = quiescent ? 'kept with weight 0' : 'taken out';
   return `${when} ${what}${cleanstop ? '' : '; the table is left as it is on stop'}`;
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`;
 }

@@ -2,6 +2,7 @@
 import type { ServerHealth, ServiceHealth } from '../observe/health.ts';
 import { healthSummary } from '../observe/health.ts';
 import { shortDuration } from '../util/duration.ts';
+import { oneLine } from '../util/one-line.ts';
 
 /** Times are local. */
 export function statusText(services: readonly ServiceHealth[], now: Date): string {
@@ -44,7 +45,7 @@ function result({ check, dampedFor, nextCheck, state }: ServerHealth): string {
     state === 'damped' && dampedFor !== undefined
       ? `; back when well for ${shortDuration(dampedFor)} more`
       : '';
-  return `${printable(check.detail)}${damped}`;
+  return `${oneLine(check.detail)}${damped}`;
 }
 
 function serviceLine({ id, fallback, fallbackActive, servers }: ServiceHealth): string {
@@ -61,11 +62,6 @@ function shortTime(then: Date, now: Date): string {
 
 function took(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
-}
-
-/** Answers of servers may hold anything, also what a terminal obeys. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
 }
 
 /** Whether the daemon runs, and what it knows. */

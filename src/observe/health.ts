@@ -1,4 +1,5 @@
 /** The health of services as the monitor sees it, for those who ask: what is told, and a line that sums it up. */
+import { count } from '../util/count.ts';
 
 /** Times are milliseconds. */
 export interface ServiceHealth {
@@ -37,8 +38,4 @@ export function healthSummary(services: readonly ServiceHealth[]): string {
   const standIns = services.filter(({ fallbackActive }) => fallbackActive).length;
   const tail = standIns === 0 ? '' : `, ${count(standIns, 'fallback')} in use`;
   return `${count(services.length, 'service')}, ${up} of ${count(servers.length, 'server')} up${tail}`;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

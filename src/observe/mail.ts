@@ -1,8 +1,9 @@
 /**
  * Composes the mail about a change: what ldirectord writes, as a message that any mailer takes (RFC 5322). Whatever stands in a
- * configuration stays in its header or line.
+ * configuration stays in its header or line: control characters would begin another one, or end the message.
  */
 import { randomUUID } from 'node:crypto';
+import { oneLine } from '../util/one-line.ts';
 
 export interface MailFacts {
   /** `Deleted real server: ...`. */
@@ -108,9 +109,4 @@ function encodedBody(lines: readonly string[]): { readonly encoding: string; rea
 
 function isAscii(text: string): boolean {
   return /^[\r\n -~]*$/.test(text);
-}
-
-/** Control characters would begin another header, or end the message. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ').trim();
 }

@@ -3,6 +3,7 @@
  * a mail server that hangs costs mails and nothing else.
  */
 import type { Clock } from '../util/clock.ts';
+import { oneLine } from '../util/one-line.ts';
 
 export interface OutboxParts<Mail> {
   readonly clock: Clock;
@@ -106,8 +107,5 @@ function aborted(signal: AbortSignal): Promise<never> {
 /** One line: a mail server may have said this. */
 function inShort(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim()
-    .slice(0, longestReason);
+  return oneLine(text).slice(0, longestReason);
 }

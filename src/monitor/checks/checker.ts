@@ -9,6 +9,7 @@ import { errorText } from './error-text.ts';
 import { checkExternal, checkExternalPerl } from './external.ts';
 import { checkNegotiate } from './negotiate.ts';
 import { checkPing } from './ping.ts';
+import { oneLine } from '../../util/one-line.ts';
 
 /** Characters. */
 const detailLimit = 300;
@@ -17,7 +18,7 @@ export function createChecker(parts: CheckerParts): Checker {
   return async (settings, signal) => {
     const begun = parts.clock.now();
     const { up, detail } = await ask(settings, signal, parts);
-    return { up, detail: oneLine(withoutSecrets(detail, settings)), milliseconds: parts.clock.now() - begun };
+    return { up, detail: shown(withoutSecrets(detail, settings)), milliseconds: parts.clock.now() - begun };
   };
 }
 
@@ -29,8 +30,8 @@ function withoutSecrets(detail: string, { password, secret }: CheckSettings): st
 }
 
 /** Much of it is what servers say, and nobody knows what that is. */
-function oneLine(detail: string): string {
-  const printable = detail.replaceAll(/\p{Cc}+/gu, ' ').trim();
+function shown(detail: string): string {
+  const printable = oneLine(detail);
   if (printable === '' && detail !== '') return 'nothing readable';
   return printable.length <= detailLimit ? printable : `${printable.slice(0, detailLimit)}...`;
 }

@@ -1,6 +1,7 @@
 /** What an LDAPResult says (RFC 4511, section 4.1.9), in one line: `invalidCredentials: the server's own words`. */
 import type { Element } from './ber.ts';
 import { elements, numberOf } from './ber.ts';
+import { oneLine } from '../../util/one-line.ts';
 
 const codes: Readonly<Record<number, string>> = {
   0: 'success',
@@ -43,9 +44,6 @@ export function resultText(result: Element): string {
   const name = codes[value] ?? `result ${value}`;
   const referral = more.find(({ tag }) => tag === referralTag);
   const [target] = referral === undefined ? [] : elements(referral);
-  const said = message.contents
-    .toString('utf8')
-    .replace(/[\p{Cc}\s]+/gu, ' ')
-    .trim();
+  const said = oneLine(message.contents.toString('utf8'));
   return `${name}${target === undefined ? '' : ` to ${target.contents.toString('utf8')}`}${said === '' ? '' : `: ${said}`}`;
 }

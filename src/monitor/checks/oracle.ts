@@ -3,6 +3,7 @@
  * when the check is over ends by the time limits that the driver is given.
  */
 import type { CheckSettings } from '../../config/model.ts';
+import { oneLine } from '../../util/one-line.ts';
 import type { Ask } from './ask.ts';
 import { down } from './ask.ts';
 import { errorText } from './error-text.ts';
@@ -37,7 +38,7 @@ export const oracleCheck = (load: () => Promise<OracleDriver>): Ask =>
       return judge(await orAborted(run(driver, query, settings, signal), signal));
     } catch (error) {
       signal.throwIfAborted();
-      return down(oneLine(errorText(error)));
+      return down(oneLine(withoutNumber(errorText(error))));
     }
   });
 
@@ -77,12 +78,9 @@ function descriptor({ address, port, database, negotiatetimeout: seconds }: Chec
   return `(DESCRIPTION=${limits}(ADDRESS=(PROTOCOL=TCP)(HOST=${address})(PORT=${port}))(CONNECT_DATA=(SID=${database})))`;
 }
 
-/** The driver numbers its connections, and ends lines; what is said twice of the same failure shall be the same. */
-function oneLine(text: string): string {
-  return text
-    .replace(/ *\(CONNECTION_ID=[^)]*\)/g, '')
-    .replace(/\s+/g, ' ')
-    .trim();
+/** The driver numbers its connections; what is said twice of the same failure shall be the same. */
+function withoutNumber(text: string): string {
+  return text.replace(/\s*\(CONNECTION_ID=[^)]*\)/g, '');
 }
 
 /** What comes of it, or the signal's reason when that is first. */

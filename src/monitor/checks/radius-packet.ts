@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { Address } from '../../util/ip.ts';
 import { addressBytes, familyOf } from '../../util/ip.ts';
+import { oneLine } from '../../util/one-line.ts';
 
 const headerBytes = 20;
 const packetBytes = 4096;
@@ -74,7 +75,7 @@ export function decodeResponse(datagram: Buffer, request: Buffer, secret: string
   if (proof !== undefined && !proves(proof, asSigned, secret))
     throw new Error('a response with a wrong Message-Authenticator');
   const messages = found.filter(({ type }) => type === attributes.replyMessage);
-  return { code, message: messages.map(({ value }) => text(value)).join(' ') };
+  return { code, message: messages.map(({ value }) => oneLine(value.toString('utf8'))).join(' ') };
 }
 
 interface Attribute {
@@ -127,12 +128,4 @@ function hidden(password: string, secret: string, authenticator: Buffer): Buffer
     });
   }
   return result;
-}
-
-/** On one line, whatever the server wrote. */
-function text(value: Buffer): string {
-  return value
-    .toString('utf8')
-    .replaceAll(/\p{Cc}+/gu, ' ')
-    .trim();
 }

@@ -4,28 +4,14 @@ import { createServer } from 'node:net';
 import t from 'tap';
 import { CheckTimeout } from '../../../src/monitor/check.ts';
 import { check, listen } from './loopback.ts';
+import { scripted } from './scripted.ts';
 
 const pop = { type: 'negotiate', service: 'pop' } as const;
 const login = { ...pop, login: 'u', password: 'secret' } as const;
 
-/** A server of few words: what it says to each line, by the line's first word; to others nothing. */
-function server(greeting: string, answers: Readonly<Record<string, string>> = {}) {
-  const heard: string[] = [];
-  const made = createServer((socket) => {
-    let text = '';
-    socket.on('error', () => socket.destroy());
-    socket.write(greeting);
-    socket.setEncoding('utf8').on('data', (chunk: string) => {
-      const lines = (text + chunk).split('\r\n');
-      text = lines.pop() ?? '';
-      for (const line of lines) {
-        heard.push(line);
-        socket.write(answers[line.split(' ')[0] ?? ''] ?? '');
-      }
-    });
-  });
-  return { server: made, heard };
-}
+/** To lines with another first word it says nothing. */
+const server = (greeting: string, replies: Readonly<Record<string, string>> = {}) =>
+  scripted({ greeting, replies });
 
 const well = {
   CAPA: '-ERR\r\n',

@@ -9,26 +9,15 @@ import { parseListing } from '../lab/listing.ts';
 import { directoradm } from '../lab/paths.ts';
 import type { Program } from '../lab/program.ts';
 import { Place } from './place.ts';
+import { probe, type Found } from './row.ts';
 
-interface Probed {
-  readonly state: string;
-  readonly milliseconds: number;
-  readonly detail: string;
-}
-
-/** A section for each server, on a port of its own; what `check --probe` says of it. */
-async function probe(place: Place, sections: readonly (readonly string[])[]): Promise<readonly Probed[]> {
-  const text = sections
-    .map((lines, i) => section(`10.1.0.100:${i + 1}`, `127.0.0.1:${i + 1}`, lines))
-    .join('\n');
-  const file = place.write('probe.cf', `checktimeout=2\nlogfile="${place.directory}/log"\n${text}`);
-  const { stdout, stderr } = await place.run([directord, file, 'check', '--probe']);
-  return sections.map((_, i) => {
-    const found = new RegExp(`-> 127\\.0\\.0\\.1:${i + 1} +(up|down) +(\\d+) ms {2}(.*)`).exec(stdout);
-    if (found === null) throw new Error(`nothing of server ${i + 1}: ${stdout}${stderr}`);
-    const [, state = '', milliseconds, detail = ''] = found;
-    return { state, milliseconds: Number(milliseconds), detail };
-  });
+/** A server for each, on a port of its own: 127.0.0.1:1 and so on. */
+async function probeAll(place: Place, checks: readonly (readonly string[])[]): Promise<readonly Found[]> {
+  const { found } = await probe(
+    place,
+    checks.map((lines, i) => ({ address: '127.0.0.1', port: i + 1, lines })),
+  );
+  return found;
 }
 
 function section(virtual: string, real: string, lines: readonly string[]): string {
@@ -92,7 +81,7 @@ void t.test(
       `${place.directory}/missing`,
       place.write('not-executable', '#!/bin/sh\n'),
     ];
-    const results = await probe(place, [
+    const results = await probeAll(place, [
       ...commands.map((command) => ['checktype=external', `checkcommand="${command}"`]),
       ['checktype=external-perl', `checkcommand="${perl}"`],
       ['checktype=external-perl', `checkcommand="${place.write('falls-off.pl', 'my $x = 1;\n')}"`],
@@ -101,16 +90,16 @@ void t.test(
       ['checktype=external', `checkcommand="${shell('with-words', 'test "$1" = -w')} -w 80"`],
     ]);
     t.match(results, [
-      { state: 'up', detail: 'exit status 0' },
-      { state: 'down', detail: 'exit status 7' },
-      { state: 'down', detail: 'killed by SIGKILL' },
-      { state: 'down', detail: /no such file or directory/i },
-      { state: 'down', detail: /permission denied/i },
-      { state: 'up', detail: 'exit status 0' },
-      { state: 'up', detail: 'exit status 0' },
-      { state: 'down', detail: /exit status [1-9]/ },
-      { state: 'down', detail: /exit status [1-9]/ },
-      { state: 'up', detail: 'exit status 0' },
+      { up: true, detail: 'exit status 0' },
+      { up: false, detail: 'exit status 7' },
+      { up: false, detail: 'killed by SIGKILL' },
+      { up: false, detail: /no such file or directory/i },
+      { up: false, detail: /permission denied/i },
+      { up: true, detail: 'exit status 0' },
+      { up: true, detail: 'exit status 0' },
+      { up: false, detail: /exit status [1-9]/ },
+      { up: false, detail: /exit status [1-9]/ },
+      { up: true, detail: 'exit status 0' },
     ]);
     t.equal(
       readFileSync(told, 'utf8'),
@@ -129,15 +118,15 @@ void t.test(
     t.teardown(() => place.close());
     const pids = `${place.directory}/pids`;
     const sleeper = `echo $$ >>${pids}; sleep 600 & echo $! >>${pids}; wait`;
-    const [obeys, ignores] = await probe(place, [
+    const [obeys, ignores] = await probeAll(place, [
       ['checktype=external', `checkcommand="${program(place, 'obeys', `#!/bin/sh\n${sleeper}\n`)}"`],
       [
         'checktype=external',
         `checkcommand="${program(place, 'ignores', `#!/bin/sh\ntrap '' TERM\n${sleeper}\n`)}"`,
       ],
     ]);
-    t.match(obeys, { state: 'down', detail: 'timed out after 2 s' });
-    t.match(ignores, { state: 'down', detail: 'timed out after 2 s' });
+    t.match(obeys, { up: false, detail: 'timed out after 2 s' });
+    t.match(ignores, { up: false, detail: 'timed out after 2 s' });
     t.ok((obeys?.milliseconds ?? 0) < 2500, 'at once where it obeys');
     t.ok((ignores?.milliseconds ?? 0) < 3500, 'a second later where it does not');
     const started = readFileSync(pids, 'utf8').trim().split('\n').map(Number);
