@@ -2,7 +2,6 @@ import t from 'tap';
 import { checkText } from '../../src/cli/directord-check.ts';
 import { formatDiagnostic } from '../../src/config/diagnostic.ts';
 import type { CheckSettings, Fallback, Real, Virtual } from '../../src/config/model.ts';
-import { notActedOn } from '../../src/daemon/not-acted-on.ts';
 import { refusals } from '../../src/daemon/refusals.ts';
 import { warningsAbout } from '../../src/daemon/warnings.ts';
 import type { Forwarding, ServiceId } from '../../src/director/table.ts';
@@ -53,11 +52,13 @@ void t.test('what the engine will not do is said once for each reason, with the 
   t.end();
 });
 
+const takesAll = { refuses: () => undefined };
+
 void t.test('directives without effect are named', (t) => {
-  t.match(notActedOn(configuration([section(1, [])], { fork: true })).map(formatDiagnostic), [
+  t.match(warningsAbout(configuration([section(1, [])], { fork: true }), takesAll).map(formatDiagnostic), [
     /^\/run\/ld\.cf: warning: fork=yes: not needed/,
   ]);
-  t.same(notActedOn(configuration([section(1, [])])), []);
+  t.same(warningsAbout(configuration([section(1, [])]), takesAll), []);
   t.match(warningsAbout(configuration([]), masqueradingEngine).map(formatDiagnostic), [
     /no virtual= section/,
   ]);
